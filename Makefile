@@ -1,0 +1,41 @@
+# Each target works as the first command on a fresh clone.
+
+PYTHON ?= python3
+# Any torch from 2.4 on will do. Where the index serves CUDA builds only, name a CPU build:
+#   make test TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
+TORCH  ?= torch==2.13.0
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test lint format bench clean
+
+demo: $(READY)  ## the whole way on a small real project
+	$(BIN)/torchproof demo
+
+test: $(READY)  ## every test; those that need a docker engine where there is one
+	$(BIN)/pytest -n 2 -m "not docker"
+	$(BIN)/pytest -m docker
+
+lint: $(READY)  ## style, types, and the walls between the rooms
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(READY)  ## the figures that README and docs state
+	$(BIN)/python benchmarks/overhead.py
+
+clean:
+	rm -rf $(VENV)
+
+# pip installs torch, because only pip knows where a machine keeps its own wheels; uv the rest.
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv $(TORCH)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[action,demo,dev]"
+	touch $@

@@ -1,0 +1,1 @@
+"""A small CNN that reads handwritten digits."""

@@ -1,0 +1,1 @@
+"""Sealed execution: environment, sandbox, GPU lease, and the record that comes out."""

@@ -1,0 +1,120 @@
+"""One run of one tier in the seal, and the record that comes out of it."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torchproof.record import fold_file, how_it_died
+from torchproof.run.seal import Command
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import PurePosixPath
+
+    from torchproof.plan import Job
+    from torchproof.record import Record
+    from torchproof.run.lease import Lease
+    from torchproof.run.seal import Completed, Seal
+    from torchproof.settings import Settings
+
+NO_TESTS = 5
+
+
+def run_tier(
+    seal: Seal,
+    job: Job,
+    settings: Settings,
+    *,
+    python: str,
+    on_output: Callable[[bytes], None],
+    lease: Lease | None = None,
+    directory: PurePosixPath | None = None,
+) -> Record:
+    """Run a tier's tests and fold what they wrote.
+
+    Args:
+        seal: Where to run them.
+        job: Tier and seed.
+        settings: The project's settings.
+        python: The user environment's interpreter, as the seal sees it.
+        on_output: Takes what the tests print; hostile.
+        lease: The GPU that is held for this run, None for a CPU run.
+        directory: The project inside the workspace, when it is not its root.
+
+    Returns:
+        The record, without its source; the hardware in it is what we saw, not what the tests say.
+    """
+    name = f"{job.tier}-s{job.seed}.jsonl"
+    tier = settings.tiers[job.tier]
+    command = Command(
+        argv=(
+            python,
+            "-m",
+            "pytest",
+            "-p",
+            "torchproof",
+            f"--rootdir={directory or seal.workspace}",
+            f"--torchproof-tier={job.tier}",
+            f"--torchproof-seed={job.seed}",
+            f"--torchproof-events={seal.results / name}",
+            *settings.pytest_args,
+        ),
+        env=_environment(seal, settings, tier.env),
+        timeout=tier.timeout,
+        gpu=lease.uuid if lease else None,
+        cwd=directory,
+    )
+    done = seal.run(command, on_output=on_output)
+    record = fold_file(seal.results_here / name, tier=job.tier, exit_code=done.exit_code)
+    fingerprint = {**record.fingerprint, "hardware": hardware(lease)}
+    cost = replace(record.cost, seconds=round(done.seconds, 3))
+    if lease:
+        cost = replace(cost, gpu_seconds=round(done.seconds, 3))
+    record = replace(record, tier=job.tier, seed=job.seed, fingerprint=fingerprint, cost=cost)
+    return _explained(record, done, tier.timeout)
+
+
+def hardware(lease: Lease | None) -> dict[str, str]:
+    """Name the machine: device kind, processor, and the GPU that was held."""
+    facts = {"device": "cuda" if lease else "cpu", "arch": platform.machine(), "cpu": _cpu()}
+    if lease:
+        facts |= {"gpu": lease.name, "driver": lease.driver, "cuda": lease.cuda}
+    return facts
+
+
+def _environment(seal: Seal, settings: Settings, tier: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "CI": "true",
+        # Must be set before CUDA starts, so that deterministic algorithms can be asked for later.
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        # A workspace full of other people's bytecode is what the next checkout stumbles over.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **settings.env,
+        **tier,
+        "PYTHONPATH": ":".join(filter(None, (str(seal.plugin), settings.env.get("PYTHONPATH")))),
+    }
+
+
+def _explained(record: Record, done: Completed, timeout: float) -> Record:
+    """Say what the operating system knows and the events cannot."""
+    if done.timed_out:
+        reason = f"the tier took longer than its {timeout:.0f} s and was stopped"
+        return replace(record, state="timed-out", reason=reason)
+    if done.out_of_memory:
+        return replace(record, state="crashed", reason="the test process ran out of memory")
+    if record.state == "complete" and done.exit_code < 0:
+        reason = f"the test process {how_it_died(done.exit_code)} after its last test"
+        return replace(record, state="crashed", reason=reason)
+    return record
+
+
+def _cpu() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
+            names = (line.partition(":")[2].strip() for line in lines if "model name" in line)
+            return next(names, platform.processor())
+    except OSError:
+        return platform.processor()

@@ -1,0 +1,83 @@
+"""[tool.torchproof] and the action's inputs."""
+
+from __future__ import annotations
+
+import pytest
+
+from torchproof import settings
+from torchproof.errors import ConfigError
+
+
+def write(tmp_path, text, name="pyproject.toml"):
+    (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_a_project_without_configuration_gets_the_defaults(tmp_path):
+    assert settings.load(tmp_path) == settings.Settings()
+
+
+def test_keys_of_the_table_become_fields(tmp_path):
+    root = write(
+        tmp_path,
+        """
+        [tool.torchproof]
+        seed = 7
+        pytest-args = ["-q"]
+        tolerance = "2 %"
+        [tool.torchproof.tiers.unit]
+        timeout = 60
+        """,
+    )
+    found = settings.load(root)
+    assert (found.seed, found.pytest_args, found.tolerance) == (7, ("-q",), "2%")
+    assert found.tiers["unit"].timeout == 60
+    assert found.tiers["unit"].markers == settings.DEFAULT_TIERS["unit"].markers
+
+
+def test_torchproof_toml_wins_over_pyproject(tmp_path):
+    write(tmp_path, "[tool.torchproof]\nseed = 1\n")
+    write(tmp_path, "seed = 2\n", name="torchproof.toml")
+    assert settings.load(tmp_path).seed == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[tool.torchproof]\nsed = 1\n", r"pyproject.toml:2: sed is not a key .* mean seed\?"),
+        ("[tool.torchproof]\nseed = -1\n", r"pyproject.toml:2: seed must be a whole number"),
+        ("[tool.torchproof]\nseed = true\n", r":2: seed must be a whole number"),
+        ("[tool.torchproof]\ninstall = 'x'\n", r":2: install must be a list"),
+        ("[tool.torchproof]\n\ntolerance = 'wide'\n", r":3: tolerance must be a number"),
+        ("[tool.torchproof.tiers.unit]\nmarker = 'x'\n", r":2: tiers.unit.marker is .* markers\?"),
+        ("[tool.torchproof.env]\nA = 1\n", r":1: env must be a table of texts"),
+        ("[tool.torchproof\n", r"pyproject.toml: not TOML: .*line 1"),
+        ("a.a.a.a.a.a.a.a.a.a = 1\n", r"pyproject.toml:1: a key has more than 8 dots"),
+    ],
+)
+def test_a_mistake_is_named_with_line_and_key(tmp_path, text, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        settings.load(write(tmp_path, text))
+
+
+def test_a_named_file_must_exist(tmp_path):
+    with pytest.raises(ConfigError, match="there is no such file"):
+        settings.load(tmp_path, tmp_path / "absent.toml")
+
+
+def test_inputs_come_from_the_environment_with_their_dashes():
+    environ = {"INPUT_GITHUB-TOKEN": "secret", "INPUT_GPU-RUNNER": " gpu ", "INPUT_TIERS": ""}
+    inputs = settings.read_inputs(environ)
+    assert (inputs.gpu_runner, inputs.tiers, inputs.seal) == ("gpu", "", "auto")
+    assert "secret" not in repr(inputs)
+
+
+@pytest.mark.parametrize(("given", "kept"), [(0.01, 0.01), ("2%", "2%"), ("2 %", "2%"), (0, 0.0)])
+def test_a_tolerance_is_a_number_or_a_percentage(given, kept):
+    assert settings.parse_tolerance(given) == kept
+
+
+@pytest.mark.parametrize("given", [-1, "x", True, float("inf"), None, "-2%"])
+def test_anything_else_is_no_tolerance(given):
+    with pytest.raises(ValueError, match="must be a number"):
+        settings.parse_tolerance(given)
