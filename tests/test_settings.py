@@ -81,3 +81,39 @@ def test_a_tolerance_is_a_number_or_a_percentage(given, kept):
 def test_anything_else_is_no_tolerance(given):
     with pytest.raises(ValueError, match="must be a number"):
         settings.parse_tolerance(given)
+
+
+def test_a_link_out_of_the_project_is_not_followed(tmp_path):
+    secret = tmp_path / "elsewhere" / "secret"
+    secret.parent.mkdir()
+    secret.write_text("seed = 1")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "torchproof.toml").symlink_to(secret)
+    with pytest.raises(ConfigError, match="a link to elsewhere"):
+        settings.load(project)
+
+
+def test_the_step_may_replace_install_and_image():
+    inputs = settings.Inputs(install="-r dev.txt\n\nnumpy\n", image="mine:1")
+    found = settings.with_inputs(settings.Settings(install=("x",)), inputs)
+    assert (found.install, found.image) == (("-r dev.txt", "numpy"), "mine:1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"a" . "a".a.a.a.a.a.a.a.a = 1',
+        "x = { b.b.b.b.b.b.b.b.b.b = 1 }",
+        "[c.c.c.c.c.c.c.c.c.c]",
+        "d = " + "[" * 100_000,
+    ],
+)
+def test_what_would_keep_the_toml_parser_busy_is_refused(tmp_path, text):
+    with pytest.raises(ConfigError):
+        settings.load(write(tmp_path, text))
+
+
+def test_a_text_with_many_dots_is_no_key(tmp_path):
+    text = '[tool.torchproof.env]\nA = """\na.b.c.d.e.f.g... h\nhttps://a.b.c.d.e.f.g/h.i.j.k.l\n"""\n'
+    assert "h.i.j.k.l" in settings.load(write(tmp_path, text)).env["A"]

@@ -150,6 +150,7 @@ def request(**changes):
         "event": "pull_request",
         "tiers": ("overfit", "integration"),
         "nonce": "n1",
+        "order": (5, 1),
         "pull_request": 7,
         "check": 99,
     }

@@ -70,3 +70,8 @@ class Event:
     def from_fork(self) -> bool:
         """True when the code under test was not written by somebody with write access."""
         return self.pull_request is not None and self.pull_request.fork
+
+    @property
+    def deleted(self) -> bool:
+        """True when the event leaves no commit to test."""
+        return self.sha == NO_COMMIT

@@ -25,7 +25,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from torchproof.errors import ConfigError, TrustError, UsageError
-from torchproof.plan.event import NO_COMMIT
 from torchproof.plan.request import Request
 
 
@@ -102,7 +101,7 @@ def _refuse_danger(event: Event) -> None:
 def _nothing_to_do(event: Event) -> str:
     if event.name == "pull_request" and event.action == "closed":
         return "the pull request is closed"
-    if event.name == "push" and event.sha == NO_COMMIT:
+    if event.deleted:
         return "the branch was deleted"
     if event.name == "merge_group" and event.action == "destroyed":
         return "the merge group was dissolved"

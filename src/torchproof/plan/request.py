@@ -25,7 +25,8 @@ class Request:
     """The tiers to run on a commit, and the comment and check run to finish.
 
     ``sha`` is the commit to test (a pull request's merge commit), ``head_sha`` the commit that
-    people see, ``event`` the name of the event that asked; ``nonce`` tells two requests apart.
+    people see, ``event`` the name of the event that asked and ``order`` the place of its run among
+    all runs; ``nonce`` tells two requests apart.
     """
 
     sha: str
@@ -35,6 +36,7 @@ class Request:
     event: str
     tiers: tuple[str, ...]
     nonce: str
+    order: tuple[int, int] = (0, 0)
     pull_request: int | None = None
     base_ref: str = ""
     check: int | None = None
@@ -62,11 +64,13 @@ def _checked(value: Any) -> dict[str, Any]:
         raise TypeError("request")
     kinds = {spec.name: spec.type for spec in fields(Request)}
     for name, item in value.items():
-        if name != "tiers" and not isinstance(item, _types(str(kinds[name]))):
+        if name not in ("tiers", "order") and not isinstance(item, _types(str(kinds[name]))):
             raise TypeError(name)
     if not _COMMIT.fullmatch(value["sha"]) or not _COMMIT.fullmatch(value["head_sha"]):
         raise ValueError("sha")
-    return {**value, "tiers": tuple(str(tier) for tier in value["tiers"])}
+    number, attempt = value.get("order", (0, 0))
+    tiers = tuple(str(tier) for tier in value["tiers"])
+    return {**value, "tiers": tiers, "order": (int(number), int(attempt))}
 
 
 def _types(annotation: str) -> tuple[type, ...]:

@@ -9,9 +9,11 @@ schema validator, which the action side has.
 """
 
 from torchproof.record.document import SCHEMA, dumps, load, loads
-from torchproof.record.events import EventWriter, fold, fold_file, how_it_died
+from torchproof.record.events import EventWriter
+from torchproof.record.folding import fold, fold_file, how_it_died
 from torchproof.record.model import (
     FAILED,
+    NO_TIER,
     PASSED,
     Cost,
     Curve,
@@ -26,6 +28,7 @@ from torchproof.record.model import (
 
 __all__ = [
     "FAILED",
+    "NO_TIER",
     "PASSED",
     "SCHEMA",
     "Cost",

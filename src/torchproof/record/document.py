@@ -101,6 +101,6 @@ def _refuse_other_schema(document: Any) -> None:
 @lru_cache(maxsize=1)
 def _validator() -> Any:
     # jsonschema belongs to the action side; the test side writes records and never reads one.
-    import jsonschema
+    import jsonschema  # type: ignore[import-untyped,unused-ignore]
 
     return jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text("utf-8")))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PASSED = ("passed", "xfailed")
+NO_TIER = "none"  # the tier of a run that asked for none
 FAILED = ("failed", "error", "xpassed", "crashed")
 
 

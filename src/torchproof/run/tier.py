@@ -6,7 +6,8 @@ import platform
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchproof.record import fold_file, how_it_died
+from torchproof.record import PASSED, fold_file, how_it_died
+from torchproof.run.diagnose import diagnose
 from torchproof.run.seal import Command
 
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from torchproof.run.seal import Completed, Seal
     from torchproof.settings import Settings
 
-NO_TESTS = 5
+TAIL = 64 * 1024
 
 
 def run_tier(
@@ -67,14 +68,19 @@ def run_tier(
         gpu=lease.uuid if lease else None,
         cwd=directory,
     )
-    done = seal.run(command, on_output=on_output)
+    tail = bytearray()
+
+    def keep(data: bytes) -> None:
+        tail.extend(data)
+        del tail[:-TAIL]
+        on_output(data)
+
+    done = seal.run(command, on_output=keep)
     record = fold_file(seal.results_here / name, tier=job.tier, exit_code=done.exit_code)
     fingerprint = {**record.fingerprint, "hardware": hardware(lease)}
     cost = replace(record.cost, seconds=round(done.seconds, 3))
-    if lease:
-        cost = replace(cost, gpu_seconds=round(done.seconds, 3))
     record = replace(record, tier=job.tier, seed=job.seed, fingerprint=fingerprint, cost=cost)
-    return _explained(record, done, tier.timeout)
+    return _explained(record, done, tier.timeout, tail.decode("utf-8", "replace"))
 
 
 def hardware(lease: Lease | None) -> dict[str, str]:
@@ -90,16 +96,14 @@ def _environment(seal: Seal, settings: Settings, tier: Mapping[str, str]) -> dic
         "CI": "true",
         # Must be set before CUDA starts, so that deterministic algorithms can be asked for later.
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        # A workspace full of other people's bytecode is what the next checkout stumbles over.
-        "PYTHONDONTWRITEBYTECODE": "1",
         **settings.env,
         **tier,
         "PYTHONPATH": ":".join(filter(None, (str(seal.plugin), settings.env.get("PYTHONPATH")))),
     }
 
 
-def _explained(record: Record, done: Completed, timeout: float) -> Record:
-    """Say what the operating system knows and the events cannot."""
+def _explained(record: Record, done: Completed, timeout: float, output: str) -> Record:
+    """Say what the operating system and the output know and the events cannot."""
     if done.timed_out:
         reason = f"the tier took longer than its {timeout:.0f} s and was stopped"
         return replace(record, state="timed-out", reason=reason)
@@ -108,7 +112,17 @@ def _explained(record: Record, done: Completed, timeout: float) -> Record:
     if record.state == "complete" and done.exit_code < 0:
         reason = f"the test process {how_it_died(done.exit_code)} after its last test"
         return replace(record, state="crashed", reason=reason)
-    return record
+    known = None if _any_passed(record) else diagnose(output)
+    if known is None:
+        return record
+    sentence = f"{known.what}. {known.remedy}"
+    if record.state != "complete":
+        return replace(record, reason=sentence)
+    return replace(record, notes=(*record.notes, sentence))
+
+
+def _any_passed(record: Record) -> bool:
+    return any(outcome.outcome in PASSED for outcome in record.outcomes)
 
 
 def _cpu() -> str:

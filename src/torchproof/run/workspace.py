@@ -6,13 +6,14 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from torchproof.errors import HostError
+from torchproof.errors import HostError, TemplateError
 
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT = 30
+MAX_TEMPLATE_BYTES = 65_536
 
 
 def head_commit(workspace: Path) -> str:
@@ -42,3 +43,24 @@ def head_commit(workspace: Path) -> str:
         remedy = "Add a step with actions/checkout before torchproof."
         raise HostError("the workspace holds no git checkout", remedy, where=str(workspace))
     return done.stdout.strip()
+
+
+def read_template(workspace: Path, name: str) -> str:
+    """Return the source of the user's report template.
+
+    Raises:
+        TemplateError: It is not a text file in the repository.
+    """
+    path = (workspace / name).resolve()
+    remedy = "Set template in [tool.torchproof] to a file of the repository."
+    if not path.is_relative_to(workspace.resolve()) or not path.is_file():
+        raise TemplateError("there is no such template in the repository", remedy, where=name)
+    with open(path, "rb") as file:
+        data = file.read(MAX_TEMPLATE_BYTES + 1)
+    if len(data) > MAX_TEMPLATE_BYTES:
+        what = f"the template has more than {MAX_TEMPLATE_BYTES} bytes"
+        raise TemplateError(what, "Shorten it.", where=name)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TemplateError("the template is not UTF-8", "Save it as UTF-8.", where=name) from error

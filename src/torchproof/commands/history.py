@@ -1,0 +1,108 @@
+"""Commands on the history: list, show, import, export, compact."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from torchproof import record, settings
+from torchproof.commands.output import as_json, show
+from torchproof.errors import RecordError
+from torchproof.history import compaction
+from torchproof.history.store import History
+
+
+remote_option = click.option(
+    "--remote",
+    default="origin",
+    show_default=True,
+    help="A remote of this checkout, or an address.",
+)
+
+
+@click.group()
+def history() -> None:
+    """Look at, and look after, the stored run records."""
+
+
+def open_history(remote: str) -> History:
+    """Open the history of a remote of this checkout, on the branch that is configured."""
+    branch = settings.load(Path.cwd()).history_branch
+    return History(_address(remote), branch=branch)
+
+
+@history.command("list")
+@remote_option
+@click.option("-n", "count", type=int, default=20, show_default=True, help="How many, newest last.")
+@as_json
+def list_(remote: str, count: int, *, as_json: bool) -> None:
+    """List the stored records."""
+    with open_history(remote) as opened:
+        entries = [entry for batch in opened.fetch().batches() for entry in batch.entries]
+    names = [entry.name.path for entry in entries[:count][::-1]]
+    show(names, "\n".join(names) or "The history is empty.", as_json=as_json)
+
+
+@history.command("show")
+@click.argument("name")
+@remote_option
+def show_(name: str, remote: str) -> None:
+    """Print a record by its NAME in the list, or by the start of it."""
+    with open_history(remote) as opened:
+        snapshot = opened.fetch()
+        entries = [entry for batch in snapshot.batches() for entry in batch.entries]
+        found = snapshot.read([entry for entry in entries if entry.name.path.startswith(name)])
+    if not found:
+        what = f"no record has the name {name!r:.200}"
+        raise RecordError(what, "See `torchproof history list`.")
+    for one in found:
+        click.echo(record.dumps(one), nl=False)
+
+
+@history.command("export")
+@click.argument("directory", type=click.Path(path_type=Path))
+@remote_option
+def export(directory: Path, remote: str) -> None:
+    """Write every record into DIRECTORY, one file each."""
+    with open_history(remote) as opened:
+        snapshot = opened.fetch()
+        entries = [entry for batch in snapshot.batches() for entry in batch.entries]
+        readable = snapshot.readable(entries)
+    for entry, one in readable:
+        path = directory / entry.name.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(record.dumps(one))
+    click.echo(f"{len(readable)} records written to {directory}")
+
+
+@history.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@remote_option
+def import_(files: tuple[Path, ...], remote: str) -> None:
+    """Store records from FILES; one that is stored already is left alone."""
+    records = [record.load(file) for file in files]
+    with open_history(remote) as opened:
+        stored = opened.append(records)
+    where = f"on {stored.inbox}: {stored.why}" if stored.inbox else f"in {stored.commit}"
+    click.echo(f"{len(records)} records {where}")
+
+
+@history.command("compact")
+@remote_option
+def compact(remote: str) -> None:
+    """Put the days that are over into archives."""
+    with open_history(remote) as opened:
+        opened.fetch()
+        compaction.compact(opened, today=datetime.now(UTC).date())
+    click.echo("Compacted.")
+
+
+def _address(remote: str) -> str:
+    """Resolve a remote's name as this checkout knows it; an address stays as it is."""
+    done = subprocess.run(
+        ["git", "remote", "get-url", "--", remote], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or remote

@@ -1,0 +1,173 @@
+"""Commands that run a project's own code: demo, run, prove, init."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import uuid
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from importlib import util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from torchproof import record, report, settings, verdict
+from torchproof.assets import asset
+from torchproof.commands.output import as_json, show
+from torchproof.errors import ConfigError, UsageError
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torchproof.record import Record
+
+FIRST_TEST = "tests/test_training_step.py"
+WORKFLOW = ".github/workflows/torchproof.yml"
+
+
+@click.command()
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep everything in this directory.")
+def demo(keep: Path | None) -> None:
+    """Show the whole way on a small real project."""
+    from torchproof.demo import play
+
+    directory = keep or Path(tempfile.mkdtemp(prefix="torchproof-demo-"))
+    if keep and keep.exists() and any(keep.iterdir()):
+        raise UsageError("the directory is not empty", "Name a new one.", where=str(keep))
+    directory.mkdir(parents=True, exist_ok=True)
+    played = play(directory)
+    if played.answer.report is not None:
+        colour = sys.stdout.isatty()
+        click.echo("\n" + report.terminal(played.answer.report, colour=colour))
+    click.echo(f"The comment:             {played.comment}")
+    click.echo(f"As GitHub would show it: {played.page.as_uri()}")
+
+
+@click.command()
+@click.option("--tier", default="unit", show_default=True, help="Which tests to run.")
+@click.option("--seed", type=int, help="Base seed; the project's own by default.")
+@click.option("--record", "path", type=click.Path(path_type=Path), help="Write the run record.")
+@as_json
+def run(tier: str, seed: int | None, path: Path | None, *, as_json: bool) -> int:
+    """Run one tier's tests here, in this interpreter's environment."""
+    from torchproof.plan import Job
+    from torchproof.run.opening import open_seal
+    from torchproof.run.tier import run_tier
+
+    here = Path.cwd()
+    configured = settings.load(here)
+    if tier not in configured.tiers:
+        known = ", ".join(configured.tiers)
+        raise ConfigError(f"there is no tier {tier!r:.80}", f"Known tiers: {known}.")
+    job = Job(tier=tier, seed=configured.seed if seed is None else seed)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    seal = open_seal(
+        configured,
+        workspace=here,
+        wanted="open",
+        run_id=f"run-{uuid.uuid4().hex}",
+        secrets_present=False,
+        say=_note,
+    )
+    try:
+        made = run_tier(seal, job, configured, python=sys.executable, on_output=_to_stderr)
+    finally:
+        seal.close()
+    made = replace(made, started=started)
+    if path:
+        path.write_bytes(record.dumps(made))
+    judged = verdict.judge([made], [])
+    text = report.terminal(
+        report.compose(judged, [made], [], report.Context(head_sha="")), colour=False
+    )
+    show(_document(made), text, as_json=as_json)
+    return 0 if judged.passed else 1
+
+
+@click.command()
+@click.argument("target", metavar="FILE.py:BUILD")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--rule", "rules", multiple=True, help="Only this rule; may be repeated.")
+@as_json
+def prove(target: str, seed: int, rules: tuple[str, ...], *, as_json: bool) -> int:
+    """Prove a training step: BUILD is a function that returns a torchproof.Trainee."""
+    import torchproof
+
+    proof = torchproof.prove(_build(target), rules=list(rules) or None, seed=seed)
+    document = {
+        "passed": proof.passed,
+        "findings": [_plain(finding) for finding in proof.findings],
+        "skipped": dict(proof.skipped),
+        "cost": _plain(proof.cost),
+    }
+    show(document, str(proof), as_json=as_json)
+    return 0 if proof.passed else 1
+
+
+@click.command()
+def init() -> None:
+    """Write a workflow and a first test into this repository; nothing is overwritten."""
+    here = Path.cwd()
+    if not (here / ".git").exists():
+        raise UsageError("this is not the top of a git checkout", "Change to it, or run git init.")
+    for source, target in (
+        ("templates/workflow.yml", WORKFLOW),
+        ("templates/test_training_step.py", FIRST_TEST),
+    ):
+        if (here / target).exists():
+            click.echo(f"kept     {target}")
+            continue
+        (here / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(asset(source), here / target)
+        click.echo(f"written  {target}")
+    click.echo(f"Next: put your own model into {FIRST_TEST}, then run: torchproof run")
+
+
+def _build(target: str) -> Callable[[], Any]:
+    """Import the function that ``path/to/file.py:name`` names."""
+    file, _, name = target.rpartition(":")
+    path = Path(file)
+    if not path.is_file():
+        remedy = "Write path/to/file.py:name_of_the_function."
+        raise UsageError(f"there is no file {file or target!r}", remedy)
+    # The file's own imports find their neighbours, as when it is run as a script.
+    sys.path.insert(0, str(path.parent.resolve()))
+    sys.path.insert(0, str(Path.cwd()))
+    spec = util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UsageError("the file is not Python source", "Name a .py file.", where=file)
+    module = util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    build = getattr(module, name, None)
+    if not callable(build):
+        raise UsageError(
+            f"it has no function {name}", "Check the name after the colon.", where=file
+        )
+    return build  # type: ignore[no-any-return]
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return {key: item if _is_json(item) else str(item) for key, item in asdict(value).items()}
+
+
+def _is_json(value: Any) -> bool:
+    return isinstance(value, (str, int, float, bool, dict, list, type(None)))
+
+
+def _document(made: Record) -> Any:
+    import json
+
+    return json.loads(record.dumps(made))
+
+
+def _note(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _to_stderr(data: bytes) -> None:
+    click.get_binary_stream("stderr").write(data)

@@ -1,0 +1,70 @@
+"""Opening what a run needs on this machine: the seal and the GPU lease that go together."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torchproof.run import choose
+from torchproof.run.engine import Engine
+from torchproof.run.gpu_keeper import lease_through
+from torchproof.run.lease import lease_here
+from torchproof.run.plugin_dir import lay
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    from torchproof.run.lease import Lease
+    from torchproof.run.seal import Seal
+    from torchproof.settings import Settings
+
+# Without them the user environment cannot be made behind a company's proxy.
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+
+
+def open_seal(
+    settings: Settings,
+    *,
+    workspace: Path,
+    wanted: str,
+    run_id: str,
+    secrets_present: bool,
+    say: Callable[[str], None],
+    environ: Mapping[str, str] = os.environ,
+) -> Seal:
+    """Open the seal that this machine offers, and say which one and why.
+
+    Raises:
+        HostError: The machine cannot do what was asked.
+        TrustError: Secrets are present and nothing here can keep them from the tests.
+    """
+    engine = Engine()
+    choice = choose.choose(
+        choose.look(engine),
+        wanted=wanted,
+        secrets_present=secrets_present,
+        image=settings.image or None,
+    )
+    say(f"Seal: {choice.name}; {choice.why}.")
+    return choose.open_seal(
+        choice,
+        engine,
+        workspace=workspace,
+        run_id=run_id,
+        lay_plugin=lay,
+        image=settings.image or None,
+        pass_env=PROXIES,
+        environ=environ,
+    )
+
+
+def lease(*, run: str, say: Callable[[str], None]) -> AbstractContextManager[Lease]:
+    """Hold a GPU: through the engine where we are one of its containers, else as we see it."""
+    engine = Engine()
+    if choose.look(engine).image:
+        return lease_through(engine, run=run, on_wait=say)
+    return lease_here(Path(tempfile.gettempdir()) / "torchproof-locks", run=run, on_wait=say)
