@@ -1,0 +1,115 @@
+"""The two lines everybody reads: what the verdict is, and what was compared with what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torchproof.report.labels import complaint
+from torchproof.report.phrase import Name, Phrase, count, listed
+from torchproof.verdict import GATING
+from torchproof.verdict.comparable import fact
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from torchproof.record import Record
+    from torchproof.report.labels import Labels
+    from torchproof.report.model import Context
+    from torchproof.verdict import Row, Verdict
+
+NAMED = 2
+SHORT = 7
+
+
+def icon(verdict: Verdict) -> str:
+    """Return the verdict as one character."""
+    return "❌" if not verdict.passed else "⏳" if verdict.pending else "✅"
+
+
+def headline(verdict: Verdict, names: Labels, project: str = "") -> Phrase:
+    """Say the verdict and the counts, and name what is broken; claims only what is decided."""
+    who: Phrase = ("torchproof in ", Name(project), ": ") if project else ("torchproof: ",)
+    broken = [complaint(row, names) for row in _one_each(verdict.rows) if row.state in GATING]
+    if not broken:
+        return (*who, *_all_well(verdict))
+    failing, total = verdict.checks["failing"], sum(verdict.checks.values())
+    verb = "fails" if failing == 1 else "fail"
+    lead = f"{failing} of {count(total, 'check')} {verb}: "
+    return (*who, lead, *listed(broken, NAMED), *_queued(verdict, "; "))
+
+
+def compared(
+    verdict: Verdict, head: Sequence[Record], base: Sequence[Record], context: Context
+) -> Phrase:
+    """Say what was compared with what, why that baseline, and whether the places are the same."""
+    parts = [_commits(context, based=bool(base))]
+    facts = [(Name(text),) for text in _facts(head)]
+    if verdict.differences:
+        different = dict.fromkeys(d for found in verdict.differences.values() for d in found)
+        parts.append(("not comparable: ", *listed([(Name(d),) for d in different], 4)))
+    elif facts:
+        lead = "same environment: " if verdict.compared else ""
+        parts.append((lead, *listed(facts, 8)))
+    seeds = sorted({record.seed for record in head})
+    if seeds:
+        parts.append((f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds[:8]))}",))
+    return tuple(word for i, part in enumerate(parts) for word in ((" · ",) if i else ()) + part)
+
+
+def _one_each(rows: Iterable[Row]) -> Iterable[Row]:
+    """Keep the first row of each check, as the counts do."""
+    seen: set[str] = set()
+    for row in rows:
+        if row.check not in seen:
+            yield row
+        seen.update({row.check} - {""})
+
+
+def _all_well(verdict: Verdict) -> Phrase:
+    checks, counts = verdict.checks, verdict.counts
+    passing = count(checks["passing"], "check passes", "checks pass")
+    parts = [passing] if checks["passing"] or not verdict.pending else []
+    if checks["undecided"]:
+        parts.append(f"{checks['undecided']} undecided")
+    if checks["not-comparable"]:
+        parts.append(f"{checks['not-comparable']} not comparable")
+    if counts.get("dropped"):
+        parts.append(count(counts["dropped"], "test dropped", "tests dropped"))
+    if counts.get("skipped"):
+        parts.append(f"{counts['skipped']} newly skipped")
+    curves = {row.state for row in verdict.rows if row.kind == "curve"}
+    if curves == {"same"}:
+        parts.append("overfit run bit-equal to the baseline")
+    if not verdict.compared and checks["passing"]:
+        parts.append("no baseline yet")
+    return (", ".join(parts), *_queued(verdict, "; " if parts else ""))
+
+
+def _queued(verdict: Verdict, before: str) -> Phrase:
+    tiers = [(Name(row.name),) for row in verdict.rows if row.state == "queued"]
+    return (before, *listed(tiers, NAMED), " queued") if tiers else ()
+
+
+def _commits(context: Context, *, based: bool) -> Phrase:
+    head: Phrase = (Name(context.head_sha[:SHORT]) or "this run",)
+    if context.tested_sha and context.tested_sha != context.head_sha:
+        head = (*head, " merged as ", Name(context.tested_sha[:SHORT]))
+    why = context.base_why
+    if not context.base or not based:
+        return (*head, ", no baseline: ", why) if why else (*head, ", no baseline yet")
+    because = (" (", why, ")") if why else ()
+    return (*head, " against ", Name(context.base[:SHORT]), *because)
+
+
+def _facts(records: Sequence[Record]) -> list[str]:
+    """Return the head's device, torch and Python, each once."""
+    found = []
+    for kind, key, word in (
+        ("hardware", "device", ""),
+        ("hardware", "gpu", ""),
+        ("environment", "torch", "torch "),
+        ("environment", "python", "Python "),
+    ):
+        found += [f"{word}{value}" for record in records if (value := fact(record, kind, key))]
+    return list(dict.fromkeys(found))
