@@ -1,0 +1,71 @@
+"""What a test author imports: proofs about training code that run on a CPU in seconds.
+
+Names are found when they are first used (PEP 562), so that collecting tests never imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+from torchproof.errors import HostError, TorchproofError
+
+
+if TYPE_CHECKING:
+    from torchproof.proofs.finding import Cost, Finding
+    from torchproof.proofs.overfit import Overfit, overfit
+    from torchproof.proofs.prove import Proof, prove
+    from torchproof.proofs.rule import Rule, rules
+    from torchproof.proofs.seeds import fix_seed
+    from torchproof.proofs.trainee import Trainee
+    from torchproof.proofs.weights import constant_weights, set_constant_weights
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cost",
+    "Finding",
+    "Overfit",
+    "Proof",
+    "Rule",
+    "TorchproofError",
+    "Trainee",
+    "__version__",
+    "constant_weights",
+    "fix_seed",
+    "overfit",
+    "prove",
+    "rules",
+    "set_constant_weights",
+]
+
+_HOMES = {
+    "Cost": "finding",
+    "Finding": "finding",
+    "Overfit": "overfit",
+    "Proof": "prove",
+    "Rule": "rule",
+    "Trainee": "trainee",
+    "constant_weights": "weights",
+    "fix_seed": "seeds",
+    "overfit": "overfit",
+    "prove": "prove",
+    "rules": "rule",
+    "set_constant_weights": "weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if importlib.util.find_spec("torch") is None:
+        what = "torch is not installed in this environment"
+        raise HostError(what, f"torchproof.{name} needs it: install the torch your project uses.")
+    value = getattr(importlib.import_module(f"torchproof.proofs.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,15 @@
+"""Rules about training code, and the instruments that judge them.
+
+=================  ================================================================
+`trainee`          what is looked at: model, one batch, the project's own step
+`trial`, `bench`   one isolated use of a fresh trainee; all that one proof shares
+`observe`          what the step did: operations, backward passes, optimizer steps
+`optimizers`       when optimizers are built and step; the place for interventions
+`trail`            one row's way through the operations, to point at a line
+`rule`, `rules`    the registry; one file a rule
+`prove`            every rule on one trainee
+`overfit`          one batch, many steps
+=================  ================================================================
+
+Everything here runs in the user's environment: standard library and torch, Python 3.9 and later.
+"""

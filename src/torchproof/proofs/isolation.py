@@ -1,0 +1,40 @@
+"""Process-wide state that a proof borrows and gives back: a caller cannot tell that it ran."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+from torchproof.proofs.seeds import kept_random_state
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def untouched() -> Iterator[None]:
+    """Put back, whatever the block did: random state, warnings filters and torch's switches."""
+    with kept_random_state(), warnings.catch_warnings(), _kept_switches():
+        yield
+
+
+@contextmanager
+def _kept_switches() -> Iterator[None]:
+    cudnn = torch.backends.cudnn
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    flags = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic)
+    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+    anomaly, check_nan = torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        cudnn.enabled, cudnn.benchmark, cudnn.deterministic = flags
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(grad)
+        torch.autograd.set_detect_anomaly(anomaly, check_nan)

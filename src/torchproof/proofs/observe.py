@@ -1,0 +1,219 @@
+"""What the user's step did: operations, backward passes, optimizer steps.
+
+The step runs as it is under a `TorchFunctionMode` and global hooks, all of which are gone after the
+block. Rules read an `Observation`; none installs hooks of its own.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+import torch
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+from torch.optim import Optimizer
+from torch.overrides import TorchFunctionMode
+
+from torchproof.proofs.graph import leaves
+from torchproof.proofs.hidden import hidden_tensors
+from torchproof.proofs.optimizers import optimizer_hooks
+from torchproof.proofs.places import user_line
+from torchproof.proofs.trees import named_tensors
+from torchproof.proofs.trial import parameters
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchproof.proofs.trial import Trial
+
+
+class Operand(NamedTuple):
+    """One tensor that went into an operation.
+
+    ``axis_added`` is the line that gave it a new axis; ``is_output``: a model returned it, or it is
+    such an output after operations that keep the shape.
+    """
+
+    shape: tuple[int, ...]
+    requires_grad: bool
+    axis_added: Optional[str]
+    is_output: bool
+
+
+class Operation(NamedTuple):
+    """One torch function that was called; ``inside`` names the model's module that called it."""
+
+    name: str
+    operands: tuple[Operand, ...]
+    inside: Optional[str]
+    location: Optional[str]
+
+
+class OptimizerStep(NamedTuple):
+    """One call of ``optimizer.step``, counted from the first call of the user's step, 0."""
+
+    optimizer: Optimizer
+    call: int
+    location: Optional[str]
+
+
+@dataclass
+class Observation:
+    """What some calls of the step did.
+
+    ``fed`` holds, by id, every leaf that got a gradient; ``used`` the line that first read a
+    parameter; ``hidden`` the tensors that modules hold without having registered them, by path;
+    ``before`` and ``after`` are the models' states.
+    """
+
+    trial: Trial
+    before: dict[str, torch.Tensor]
+    after: dict[str, torch.Tensor] = field(default_factory=dict)
+    hidden: dict[str, torch.Tensor] = field(default_factory=dict)
+    operations: list[Operation] = field(default_factory=list)
+    backwards: list[Optional[str]] = field(default_factory=list)
+    steps: list[OptimizerStep] = field(default_factory=list)
+    fed: dict[int, torch.Tensor] = field(default_factory=dict)
+    used: dict[int, Optional[str]] = field(default_factory=dict)
+
+    @property
+    def first_backward(self) -> Optional[str]:
+        """The line of the first backward pass, if it is known."""
+        return next((line for line in self.backwards if line), None)
+
+    @property
+    def optimizers(self) -> dict[Optimizer, Optional[str]]:
+        """Every optimizer that was built, declared or seen to step, with the line that made it."""
+        declared = self.trial.trainee.optimizer
+        several = declared if isinstance(declared, (list, tuple)) else [declared]
+        known = [each for each in several if isinstance(each, Optimizer)]
+        known += [step.optimizer for step in self.steps]
+        return {**dict.fromkeys(known), **dict(self.trial.optimizers)}
+
+
+@contextmanager
+def observe(trial: Trial) -> Iterator[Observation]:
+    """Watch what the trial's steps do inside the block."""
+    seen = Observation(trial, trial.state(), hidden=hidden_tensors(trial.trainee.models))
+    recorder = _Recorder(seen)
+    with ExitStack() as stack:
+        for handle in recorder.hooks():
+            stack.callback(handle.remove)
+        stack.enter_context(optimizer_hooks(before=recorder.before_step))
+        stack.enter_context(recorder)
+        yield seen
+    seen.after = trial.state()
+
+
+class _Recorder(TorchFunctionMode):
+    """Writes what happens into an observation."""
+
+    def __init__(self, seen: Observation) -> None:
+        super().__init__()
+        self._seen = seen
+        self._names = {
+            id(module): f"{key}.{name}".strip(".")
+            for key, model in seen.trial.trainee.models.items()
+            for name, module in model.named_modules()
+        }
+        learning = [*parameters(seen.trial.trainee).values(), *seen.hidden.values()]
+        self._learning = {id(each) for each in learning}
+        self._inside: list[str] = []
+        # Tensors are kept alive with their ids, so that no other tensor can get the same id.
+        self._new_axes: dict[int, tuple[torch.Tensor, Optional[str]]] = {}
+        self._outputs: dict[int, torch.Tensor] = {}
+
+    def hooks(self) -> Iterator[Any]:
+        yield register_module_forward_pre_hook(self._enter)
+        yield register_module_forward_hook(self._leave, always_call=True)
+        for parameter in parameters(self._seen.trial.trainee).values():
+            if parameter.requires_grad:
+                untyped: Any = parameter
+                yield untyped.register_post_accumulate_grad_hook(self._feed)
+
+    def before_step(self, optimizer: Optimizer) -> None:
+        step = OptimizerStep(optimizer, len(self._seen.trial.losses), user_line())
+        self._seen.steps.append(step)
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._feed(parameter)
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        reached = leaves(function, args, kwargs)
+        if reached is not None:
+            self._seen.backwards.append(user_line())
+            for leaf in reached:
+                self._feed(leaf)
+            return function(*args, **kwargs)
+        result = function(*args, **kwargs)
+        if isinstance(result, (torch.Tensor, tuple, list)):
+            self._record(getattr(function, "__name__", ""), args, kwargs, result)
+        return result
+
+    def _record(self, name: str, args: Any, kwargs: dict[str, Any], result: Any) -> None:
+        tensors = _tensors((*args, *kwargs.values()))
+        if not tensors or name == "__get__":
+            return
+        location = user_line()
+        for tensor in tensors:
+            if id(tensor) in self._learning:
+                self._seen.used.setdefault(id(tensor), location)
+        operands = tuple(self._operand(tensor) for tensor in tensors)
+        inside = self._inside[-1] if self._inside else None
+        self._seen.operations.append(Operation(name.strip("_"), operands, inside, location))
+        if inside is not None or not isinstance(result, torch.Tensor):
+            return
+        if _adds_axis(name, args):
+            self._new_axes[id(result)] = (result, location)
+        if len(tensors) == 1 and operands[0].is_output and result.shape == tensors[0].shape:
+            self._outputs[id(result)] = result
+
+    def _operand(self, tensor: torch.Tensor) -> Operand:
+        return Operand(
+            tuple(tensor.shape),
+            tensor.requires_grad,
+            self._new_axes.get(id(tensor), (tensor, None))[1],
+            id(tensor) in self._outputs,
+        )
+
+    def _enter(self, module: torch.nn.Module, _: Any) -> None:
+        if id(module) in self._names:
+            self._inside.append(self._names[id(module)])
+
+    def _leave(self, module: torch.nn.Module, _: Any, output: Any) -> None:
+        if id(module) in self._names and self._inside:
+            self._inside.pop()
+        if id(module) in self._names and not self._inside:
+            for tensor in named_tensors(output).values():
+                self._outputs[id(tensor)] = tensor
+
+    def _feed(self, leaf: torch.Tensor) -> None:
+        self._seen.fed[id(leaf)] = leaf
+
+
+def _tensors(values: Any) -> list[torch.Tensor]:
+    """Return the tensors among the values and in lists and tuples among them."""
+    found: list[torch.Tensor] = []
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found += [item for item in value if isinstance(item, torch.Tensor)]
+    return found
+
+
+def _adds_axis(name: str, args: Any) -> bool:
+    """Tell whether the user wrote a new axis: ``unsqueeze`` or an index with None."""
+    if name in ("unsqueeze", "unsqueeze_"):
+        return True
+    index = args[1] if name == "__getitem__" and len(args) > 1 else ()
+    return index is None or (isinstance(index, tuple) and any(item is None for item in index))

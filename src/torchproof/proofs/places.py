@@ -1,0 +1,68 @@
+"""Where in the user's code something happened, read from the stack."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Optional
+
+import torch
+
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_OURS = str(Path(__file__).parents[1]) + os.sep
+# They stand between the user's line and the event; our other modules stand above the user's code.
+_WATCHERS = (
+    __file__,
+    *(str(Path(__file__).with_name(name)) for name in ("observe.py", "optimizers.py", "trail.py")),
+)
+_LIBRARIES = (
+    str(Path(torch.__file__).parent) + os.sep,
+    *{
+        str(Path(sysconfig.get_path(name))) + os.sep
+        for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    },
+)
+
+
+def user_line() -> Optional[str]:
+    """Return ``path:line`` of the innermost line of the user's code, or None if there is none.
+
+    Frames of torch, torchproof, the standard library and installed packages are passed over. The
+    search ends where torchproof called the user, so that the test that asked for a proof is never
+    taken for the code under proof.
+    """
+    frame: Optional[FrameType] = sys._getframe(1)  # noqa: SLF001 - the documented way to a frame
+    while frame is not None and _kind(frame.f_code.co_filename) == "library":
+        frame = frame.f_back
+    if frame is None or _kind(frame.f_code.co_filename) == "ours":
+        return None
+    return place(frame.f_code.co_filename, frame.f_lineno)
+
+
+def defined_at(function: Optional[Callable[..., object]]) -> Optional[str]:
+    """Return ``path:line`` of the line that defines a function, or None for what has no code."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    if code is None or _kind(code.co_filename) != "user":
+        return None
+    return place(code.co_filename, code.co_firstlineno)
+
+
+def place(filename: str, line: int) -> str:
+    """Write a place as ``path:line``, relative to the working directory if it lies under it."""
+    path = Path(filename)
+    here = Path.cwd()
+    return f"{path.relative_to(here) if here in path.parents else path}:{line}"
+
+
+@lru_cache(maxsize=1024)
+def _kind(filename: str) -> str:
+    path = filename if filename.startswith("<") else str(Path(filename).absolute())
+    if path.startswith(("<", *_LIBRARIES)) or path in _WATCHERS:
+        return "library"
+    return "ours" if path.startswith(_OURS) else "user"

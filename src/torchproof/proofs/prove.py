@@ -1,0 +1,91 @@
+"""Every rule on one trainee."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Callable, Optional
+
+from torchproof.proofs.bench import Bench
+from torchproof.proofs.isolation import untouched
+from torchproof.proofs.rule import Skip, check_names, chosen
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torchproof.proofs.finding import Cost, Finding
+    from torchproof.proofs.rule import Rule
+    from torchproof.proofs.trainee import Trainee
+
+_GRAVITY = ("error", "warning", "info")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the rules say of a trainee; ``skipped`` maps a rule to why it could not be judged."""
+
+    findings: list[Finding]
+    skipped: dict[str, str]
+    cost: Cost = field(compare=False)
+
+    @property
+    def passed(self) -> bool:
+        """True when there is no error, or the team has waived each."""
+        return not any(each.severity == "error" and not each.waived for each in self.findings)
+
+    def __str__(self) -> str:
+        rows = [str(each) for each in self.findings]
+        rows += [f"skipped {rule}: {why}" for rule, why in self.skipped.items()]
+        return "\n".join([*rows, "passed" if self.passed else "failed"])
+
+
+def prove(
+    build: Callable[[], Trainee], rules: Optional[Iterable[str]] = None, seed: int = 0
+) -> Proof:
+    """Judge a trainee by every rule, or by the named ones.
+
+    Nothing that the caller can see changes: each trial starts from a fresh ``build()`` with the
+    seed fixed; random state, switches of torch, warnings filters and hooks are put back.
+
+    Args:
+        build: Makes a fresh `Trainee` at each call.
+        rules: Ids of rules; None for all.
+        seed: Fixed before every call of ``build``.
+
+    Raises:
+        UsageError: A rule is not known, or ``build`` does not return a fresh trainee.
+        Exception: Whatever ``build``, ``step`` or ``predict`` raise, as it is.
+    """
+    __tracebackhide__ = True
+    wanted = chosen(rules)
+    bench = Bench(build, seed)
+    start = time.perf_counter()
+    findings: list[Finding] = []
+    skipped: dict[str, str] = {}
+    with untouched():
+        waive = bench.trainee.waive
+        check_names(waive, "Trainee(waive=...)")
+        for rule in wanted:
+            found, why_not = _judge(rule, bench)
+            findings += [replace(each, waived=waive.get(rule.id, "")) for each in found]
+            if why_not:
+                skipped[rule.id] = why_not
+    bench.cost.seconds = time.perf_counter() - start
+    return Proof(sorted(findings, key=_gravity), skipped, bench.cost)
+
+
+def _judge(rule: Rule, bench: Bench) -> tuple[list[Finding], str]:
+    """Return a rule's findings and, if it cannot be judged, why."""
+    __tracebackhide__ = True
+    found: list[Finding] = []
+    try:
+        bench.require(rule.needs)
+        found.extend(rule.check(bench))
+    except Skip as why:
+        return found, str(why)
+    return found, ""
+
+
+def _gravity(finding: Finding) -> tuple[bool, int]:
+    return bool(finding.waived), _GRAVITY.index(finding.severity)

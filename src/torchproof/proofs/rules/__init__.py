@@ -1,0 +1,1 @@
+"""One file a rule. `torchproof.proofs.rule` finds every module in this package and registers it."""

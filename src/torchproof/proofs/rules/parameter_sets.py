@@ -1,0 +1,251 @@
+"""What the model registers, what the optimizers hold and what gets gradients must agree."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Optional
+
+import torch
+
+from torchproof.proofs.bits import different
+from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.rule import rule
+from torchproof.proofs.trial import parameters
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torchproof.proofs.bench import Bench
+    from torchproof.proofs.observe import Observation
+
+ID = "parameter-sets"
+# Each parameter that gets no gradient costs one more run to tell cut from unused.
+_MOST_EXPERIMENTS = 6
+
+
+@rule(
+    ID,
+    summary="registered, optimised and reached parameters agree",
+    source="discuss.pytorch.org/t/84911; accelerate #2665; PyTorch FAQ on optimizers",
+    needs=("optimizer",),
+    severity="error",
+)
+def parameter_sets(bench: Bench) -> Iterator[Finding]:
+    """Every parameter that learns is registered, reached by a gradient and held by an optimizer.
+
+    Decided on three sets, taken while the step runs: what the models register (M), what gets a
+    gradient (R: leaves of the graphs that backward walks, accumulated gradients, gradients present
+    at an optimizer's step) and what the optimizers hold (O).
+
+    * in M and R, not in O: trainable and not trained (error), unless another hand moves it (EMA).
+    * in R, not in M nor O: held by a module without registration (error), or foreign (warning).
+    * in M and O, not in R: its value is changed. If the loss changes too, the path from it to the
+      loss is cut (error); if not, nothing uses it (warning).
+
+    A warning instead of an error where somebody left it out on purpose: the module is in eval mode
+    while the model trains, or it is one of several models and wholly untrained. Parameters that
+    match ``Trainee(frozen=...)`` are left out, as are those of optimizers that were not stepped (a
+    GAN's other half).
+
+    Assumes that what gets a gradient is meant to learn. Skipped without a torch optimizer; cut and
+    unused are not told apart (warning) if the step is not reproducible.
+    """
+    seen = bench.observation
+    yield from _nothing_reached(seen)
+    if not seen.fed:
+        return
+    yield from _not_trained(seen)
+    yield from _not_registered(seen)
+    yield from _not_reached(bench, seen)
+
+
+def _nothing_reached(seen: Observation) -> Iterator[Finding]:
+    if seen.steps and not seen.fed:
+        yield Finding(
+            ID,
+            "error",
+            "The optimizer steps, but no parameter ever has a gradient.",
+            evidence={"optimizer steps": len(seen.steps), "backward passes": len(seen.backwards)},
+            location=seen.steps[0].location,
+            remedy="loss.backward()  # before optimizer.step()",
+        )
+
+
+def _not_trained(seen: Observation) -> Iterator[Finding]:
+    held = _held(seen)
+    moved = set(different(seen.before, seen.after))
+    names = [
+        name
+        for name, each in _trainable(seen).items()
+        if id(each) in seen.fed and id(each) not in held and name not in moved
+    ]
+    foreign = len(held - {id(each) for each in parameters(seen.trial.trainee).values()})
+    idle = () if foreign else _idle_models(seen, held)
+    deliberate = [name for name in names if _frozen_by_mode(seen, name) or name.startswith(idle)]
+    forgotten = [name for name in names if name not in deliberate]
+    late = "  # after the last change to the model" if foreign else ""
+    cures = {
+        "error": f"optimizer = ...(model.parameters()){late}",
+        "warning": "requires_grad_(False)",
+    }
+    for group, severity in ((forgotten, "error"), (deliberate, "warning")):
+        if group:
+            yield Finding(
+                ID,
+                severity,
+                f"Gradients arrive at {listed(group)}, but no optimizer holds them: never trained.",
+                evidence={
+                    "parameters": len(group),
+                    "held by optimizers": len(held),
+                    "of these not the model's": foreign,
+                },
+                location=next((line for line in seen.optimizers.values() if line), None),
+                remedy=f"{cures[severity]}, or Trainee(frozen=({group[0]!r},)) if it is meant",
+            )
+
+
+def _not_registered(seen: Observation) -> Iterator[Finding]:
+    known = _held(seen) | {id(each) for each in parameters(seen.trial.trainee).values()}
+    paths = [path for path, each in seen.hidden.items() if id(each) in seen.fed.keys() - known]
+    if paths:
+        yield Finding(
+            ID,
+            "error",
+            f"Gradients arrive at {listed(paths)}, but no module has registered them: "
+            f"parameters(), state_dict() and the optimizer miss them.",
+            evidence={"tensors": len(paths)},
+            location=_first_use(seen, [seen.hidden[path] for path in paths]),
+            remedy=_registration(paths[0]),
+        )
+    known |= {id(each) for each in seen.hidden.values()}
+    foreign = [
+        each
+        for key, each in seen.fed.items()
+        if key not in known and isinstance(each, torch.nn.Parameter)
+    ]
+    if foreign:
+        yield Finding(
+            ID,
+            "warning",
+            f"{len(foreign)} parameters outside the trainee's models get gradients and no "
+            f"optimizer holds them.",
+            evidence={"parameters": len(foreign), "shape of the first": list(foreign[0].shape)},
+            location=_first_use(seen, foreign),
+            remedy="add them to the optimizer, or requires_grad_(False) if they are fixed",
+        )
+
+
+def _not_reached(bench: Bench, seen: Observation) -> Iterator[Finding]:
+    stepped = {id(each) for step in seen.steps for each in _of(step.optimizer)}
+    silent = {
+        name: each
+        for name, each in _trainable(seen).items()
+        if id(each) in stepped and id(each) not in seen.fed
+    }
+    cut, unused, unsure = _told_apart(bench, list(silent))
+    if cut:
+        more = f" (none at {len(unsure)} others either)" if unsure else ""
+        yield Finding(
+            ID,
+            "error",
+            f"The loss depends on {listed(cut)}, but no gradient arrives: the path is cut{more}.",
+            evidence={"parameters": len(cut), "calls": len(seen.trial.losses)},
+            location=_first_use(seen, [silent[name] for name in cut]),
+            remedy=f"remove the detach(), no_grad(), .data or .item() behind it, or "
+            f"Trainee(frozen=({cut[0]!r},)) if it is meant",
+        )
+        return
+    if unused or unsure:
+        names = unused + unsure
+        told = "; the loss does not depend on them, so nothing uses them" if unused else ""
+        yield Finding(
+            ID,
+            "warning",
+            f"No gradient arrives at {listed(names)}{told}.",
+            evidence={"parameters": len(names), "calls": len(seen.trial.losses)},
+            location=None,
+            remedy="use it in forward, or take it out of the model",
+        )
+
+
+def _told_apart(bench: Bench, names: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """Sort parameters without gradients into cut, unused and not known."""
+    if not names or bench.reason_against("reproducible"):
+        return [], [], names
+    if not _matter(bench, names):
+        return [], names, []
+    tried, rest = names[:_MOST_EXPERIMENTS], names[_MOST_EXPERIMENTS:]
+    cut = [name for name in tried if _matter(bench, [name])]
+    if not cut:
+        return [], tried, rest
+    return cut, [name for name in tried if name not in cut], rest
+
+
+def _matter(bench: Bench, names: list[str]) -> bool:
+    """Tell whether the loss changes with the values of these parameters."""
+    with bench.trial() as trial:
+        for name, parameter in parameters(trial.trainee).items():
+            if name in names:
+                _disturb(parameter)
+        for _ in bench.reference.losses:
+            trial.step()
+        return bench.differs(trial.losses)
+
+
+def _disturb(parameter: torch.Tensor) -> None:
+    """Change the values by about their own size, without drawing from the global random state."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(parameter.shape, generator=generator).to(parameter)
+    with torch.no_grad():
+        parameter.add_(noise * (1 + parameter.abs().mean()))
+
+
+def _trainable(seen: Observation) -> dict[str, torch.nn.Parameter]:
+    trainee = seen.trial.trainee
+    return {
+        name: each
+        for name, each in parameters(trainee).items()
+        if each.requires_grad and not any(fnmatchcase(name, p) for p in trainee.frozen)
+    }
+
+
+def _held(seen: Observation) -> set[int]:
+    return {id(each) for optimizer in seen.optimizers for each in _of(optimizer)}
+
+
+def _of(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    return [each for group in optimizer.param_groups for each in group["params"]]
+
+
+def _frozen_by_mode(seen: Observation, name: str) -> bool:
+    """Tell whether a parameter's module is in eval mode while some model trains."""
+    trainee = seen.trial.trainee
+    training = any(model.training for model in trainee.models.values())
+    for key, model in trainee.models.items():
+        for path, module in model.named_modules(prefix=key):
+            if f"{path}.{name.rpartition('.')[2]}".strip(".") == name:
+                return training and not module.training
+    return False
+
+
+def _idle_models(seen: Observation, held: set[int]) -> tuple[str, ...]:
+    """Return the prefixes of those of several models that nobody trains: teachers, judges."""
+    models = seen.trial.trainee.models
+    return tuple(
+        f"{key}."
+        for key, model in models.items()
+        if len(models) > 1 and not any(id(each) in held for each in model.parameters())
+    )
+
+
+def _first_use(seen: Observation, tensors: Sequence[torch.Tensor]) -> Optional[str]:
+    lines = [seen.used.get(id(each)) for each in tensors]
+    return next((line for line in lines if line), None)
+
+
+def _registration(path: str) -> str:
+    attribute = path.partition("[")[0].rpartition(".")[2]
+    if "[" in path:
+        return f"self.{attribute} = torch.nn.ModuleList(...)  # instead of a list"
+    return f"self.{attribute} = torch.nn.Parameter(...)"

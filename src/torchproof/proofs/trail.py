@@ -1,0 +1,64 @@
+"""A trail of what one row became, operation by operation: where two predictions part.
+
+It points at a line and never decides: a function mode switches torch's fast paths off, so that the
+bits under it are not those of the prediction itself.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from torchproof.proofs.bits import same
+from torchproof.proofs.places import user_line
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Mark(NamedTuple):
+    """One operation and what it made of the row, if its result has as many rows as the batch."""
+
+    name: str
+    location: Optional[str]
+    row: Optional[torch.Tensor]
+
+
+@contextmanager
+def trail(row: int, rows: int) -> Iterator[list[Mark]]:
+    """Follow a row through the operations of the block."""
+    follower = _Follower(row, rows)
+    with follower:
+        yield follower.marks
+
+
+def parting(first: list[Mark], second: list[Mark]) -> Optional[Mark]:
+    """Return the first operation at which two trails part; None if they cannot be laid together."""
+    for one, other in zip(first, second):
+        if one.name != other.name:
+            return None
+        if one.row is not None and other.row is not None and not same(one.row, other.row):
+            return one
+    return None
+
+
+class _Follower(TorchFunctionMode):
+    def __init__(self, row: int, rows: int) -> None:
+        super().__init__()
+        self.marks: list[Mark] = []
+        self._row, self._rows = row, rows
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            # A second axis of the same size could be the batch as well; such a result says nothing.
+            batched = list(result.shape).count(self._rows) == 1 and len(result) == self._rows
+            row = result.detach()[self._row].clone() if batched else None
+            self.marks.append(Mark(getattr(function, "__name__", ""), user_line(), row))
+        return result
