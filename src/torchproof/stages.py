@@ -157,7 +157,13 @@ def act(event: Event, inputs: Inputs, outside: Outside) -> Answer:
         _store(case, history, fresh)
         head = (*_earlier(case, history), *fresh)
         waiting, refused = _dispatch(case, check, fresh)
-        judged = verdict.judge(head, base.records, waiting=waiting, refused=refused)
+        judged = verdict.judge(
+            head,
+            base.records,
+            waiting=waiting,
+            refused=refused,
+            tolerance=case.settings.tolerance,
+        )
         made = report.compose(judged, head, base.records, _context(case, base))
         _publish(case, check, made)
     return Answer(
@@ -348,7 +354,7 @@ def _dispatch(
     tiers = case.plan.dispatched
     if not tiers:
         return (), ()
-    if not all(record.passed for record in records):
+    if not verdict.judge(records, []).passed:
         why = "the tiers before it failed, so no GPU time was spent"
         return (), tuple(Waiting(tier=tier, why=why) for tier in tiers)
     request = _request(case, check)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torchproof.plan.event import PullRequest
 
@@ -89,7 +89,13 @@ class Hub(Protocol):
         """Find our comment with this marker on a pull request."""
 
     def upsert_comment(
-        self, number: int, body: str, *, marker: str, order: tuple[int, ...]
+        self,
+        number: int,
+        body: str,
+        *,
+        marker: str,
+        order: tuple[int, ...],
+        key: Callable[[str], str] = str,
     ) -> Posted:
         """Make the pull request's one comment with this marker show the text.
 
@@ -99,6 +105,7 @@ class Hub(Protocol):
             marker: What tells this comment from others of the same author.
             order: Grows from run to run and from stage to stage; a text that stands there with a
                 greater order is left alone.
+            key: What a text says; a comment with an equal key is not edited.
         """
 
     def dispatch(
