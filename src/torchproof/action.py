@@ -22,6 +22,7 @@ from torchproof.errors import TorchproofError
 from torchproof.history.store import History
 from torchproof.hub import events
 from torchproof.hub.console import RunnerConsole
+from torchproof.hub.runner_files import mask_lines
 from torchproof.run.container import sweep
 from torchproof.run.engine import Engine
 from torchproof.run.opening import lease, open_seal
@@ -74,7 +75,7 @@ def _step(environ: MutableMapping[str, str]) -> int:
     environ.pop(TOKEN, None)
     _hide()
     if inputs.github_token:
-        print(f"::add-mask::{inputs.github_token}", flush=True)
+        print(mask_lines(inputs.github_token), end="", flush=True)
     event = events.read_file(environ)
     return act(event, inputs, outside(event, inputs, environ)).exit_code
 
