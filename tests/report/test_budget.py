@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-
 from tests.samples import HEAD, curve, finding, metric, outcome, plateau, record
+
 from torchproof.errors import TemplateError
 from torchproof.report import Context, check, comment, compose, summary
 from torchproof.report.budget import characters, fit, octets

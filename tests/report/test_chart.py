@@ -6,8 +6,8 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.samples import BASE, HEAD, curve, decay, plateau, record
+
 from torchproof.report import Context, compose
 from torchproof.report.chart import MAX_POINTS, xychart
 from torchproof.report.phrase import plain

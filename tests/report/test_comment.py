@@ -11,8 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from tests.samples import (
+    BASE,
+    HEAD,
+    TESTED,
+    broken_pull_request,
+    curve,
+    finding,
+    metric,
+    outcome,
+    record,
+)
 
-from tests.samples import BASE, HEAD, TESTED, broken_pull_request, curve, finding, metric, outcome, record
 from torchproof.report import (
     Context,
     annotate,

@@ -2,8 +2,8 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.samples import metric, outcome, record
+
 from torchproof.report.labels import label, labels
 from torchproof.report.phrase import plain
 from torchproof.verdict import judge

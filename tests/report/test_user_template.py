@@ -1,8 +1,8 @@
 """A user's template: extends ours, and can neither read, nor write, nor hang, nor lie."""
 
 import pytest
-
 from tests.samples import HEAD, broken_pull_request
+
 from torchproof.errors import TemplateError
 from torchproof.report import Context, comment, compose
 from torchproof.verdict import judge

@@ -26,7 +26,7 @@ def read_pairs(text: str) -> dict[str, str]:
         FileCommandError: With the runner's own words.
     """
     pairs = {}
-    lines = iter(text.splitlines())
+    lines = iter(text.split("\n"))
     for line in lines:
         if line:
             key, value = _pair(line, lines)

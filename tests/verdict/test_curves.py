@@ -3,6 +3,7 @@
 import math
 
 from tests.samples import CPU, curve, decay, outcome, plateau, record
+
 from torchproof.verdict import judge
 
 

@@ -1,6 +1,7 @@
 """Broken rules, accepted ones, and state that leaks."""
 
 from tests.samples import finding, leak, outcome, record
+
 from torchproof.verdict import judge
 
 

@@ -2,8 +2,8 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.samples import broken_pull_request, finding, leak, metric, outcome, record
+
 from torchproof.verdict import STATES, judge
 
 

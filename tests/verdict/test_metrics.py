@@ -5,8 +5,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.samples import GPU, metric, outcome, record
+
 from torchproof.verdict import judge
 
 

@@ -1,8 +1,8 @@
 """Tests that failed, appeared, vanished, or stopped running."""
 
 import pytest
-
 from tests.samples import outcome, record
+
 from torchproof.verdict import judge
 
 

@@ -1,8 +1,8 @@
 """Runs that died, were cancelled, collected nothing, or have not come back."""
 
 import pytest
-
 from tests.samples import outcome, record
+
 from torchproof.record import Record
 from torchproof.verdict import Waiting, judge
 

@@ -170,4 +170,4 @@ def _note(text: str) -> None:
 
 
 def _to_stderr(data: bytes) -> None:
-    click.get_binary_stream("stderr").write(data)
+    sys.stderr.buffer.write(data)

@@ -19,7 +19,7 @@ from torchproof.hub import events
 
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torchproof.record import Record
 
@@ -76,7 +76,7 @@ def report(file: Path, base: Path | None, form: str) -> None:
         head_sha=_sha(head, ""), base=_sha(before, str(base)) if base else None
     )
     made = reporting.compose(verdict.judge(head, before), head, before, context)
-    forms = {
+    forms: dict[str, Callable[[reporting.Report], str]] = {
         "comment": reporting.comment,
         "summary": reporting.summary,
         "html": lambda made: reporting.page(reporting.comment(made)),
