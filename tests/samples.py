@@ -1,8 +1,4 @@
-"""Records as tests of several rooms need them: one function an item, plausible defaults.
-
-Tests are run with importlib's import mode, so this file is loaded by the fixture ``samples`` of a
-room's conftest.py.
-"""
+"""Records as tests of several rooms need them: one function an item, plausible defaults."""
 
 from __future__ import annotations
 

@@ -380,7 +380,7 @@ def _request(case: Case, check: int | None) -> Request:
         sha=event.sha,
         head_sha=case.head_sha,
         base_sha=case.plan.base or "",
-        base_ref=event.pull_request.base_ref if event.pull_request else "",
+        base_ref=case.base_branch or "",
         branch=event.branch,
         event=event.name,
         tiers=case.plan.dispatched,

@@ -51,3 +51,13 @@ def test_a_verdict_counts_each_row_and_passes_only_what_passed(head, base):
     assert verdict == judge(head, base)
     if any(not run.passed for run in head):
         assert not verdict.passed
+
+
+def test_a_run_is_compared_with_runs_of_its_own_seed():
+    def run(seed, accuracy):
+        measured = metric(value=accuracy, tolerance=0.01)
+        return record(outcomes=(outcome("test_quality"),), metrics=(measured,), seed=seed)
+
+    base = [run(0, 0.93), run(1, 0.99), run(2, 0.99)]
+    assert judge([run(0, 0.93)], base).passed
+    assert not judge([run(5, 0.93)], base).passed

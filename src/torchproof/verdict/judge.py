@@ -60,10 +60,19 @@ def _tiers(head: Sequence[Record], base: Sequence[Record]) -> list[Tier]:
     tiers = []
     for name in dict.fromkeys(record.tier for record in head):
         now = tuple(record for record in head if record.tier == name)
-        before = tuple(record for record in base if record.tier == name)
+        before = _of_same_seeds(now, [record for record in base if record.tier == name])
         different = differences(now, before) if before else ()
         tiers.append(Tier(name=name, head=now, base=before, differences=different))
     return tiers
+
+
+def _of_same_seeds(head: Sequence[Record], base: Sequence[Record]) -> tuple[Record, ...]:
+    """Keep the baseline's runs of the head's seeds, or all where none has one of them.
+
+    A nightly run stores further seeds for the same commit, and another seed is another experiment.
+    """
+    seeds = {record.seed for record in head}
+    return tuple(record for record in base if record.seed in seeds) or tuple(base)
 
 
 def _rows(tier: Tier, *, others_ran: bool) -> Iterable[Row]:
