@@ -43,7 +43,6 @@ class FakeRunner:
 
     ``workspace`` is where ``actions/checkout`` would put the repository; `own` gives it to the
     runner's user. ``token`` is what ``${{ github.token }}`` stands for in the action's defaults.
-    ``socket`` is where the machine's docker engine listens.
     """
 
     def __init__(
@@ -55,14 +54,10 @@ class FakeRunner:
         repository: str = "octo/digits",
         token: str = "ghs_token",
         run_extra: Sequence[str] = (),
-        socket: str = SOCKET,
     ) -> None:
         self.folders = Folders(work, repository)
         self.image, self.action, self.token = image, action, token
         self.run_extra = tuple(run_extra)
-        self.socket = socket
-        elsewhere = [] if socket == SOCKET else ["--host", f"unix://{socket}"]
-        self.docker = [shutil.which("docker") or "docker", *elsewhere]
         # The runner takes the hash of its own settings file; any six digits do, one set a runner.
         self.label = secrets.token_hex(3)
         for host, _ in self.folders.mounts():
@@ -107,8 +102,8 @@ class FakeRunner:
         """Return the containers that carry the job's label or still use its workspace."""
         found: set[str] = set()
         for test in (f"label={self.label}", f"volume={self.workspace}"):
-            listing = ["ps", "-a", "--format", "{{.Names}}", "--filter", test]
-            found.update(_output([*self.docker, *listing]).split())
+            command = ["docker", "ps", "-a", "--format", "{{.Names}}", "--filter", test]
+            found.update(_output(command).split())
         return tuple(sorted(found))
 
     def root_owned(self) -> tuple[str, ...]:
@@ -119,9 +114,7 @@ class FakeRunner:
     def clean(self) -> None:
         """Remove every container that is left, as nobody does on a real runner."""
         if names := self.leftovers():
-            subprocess.run(
-                [*self.docker, "rm", "-f", *names], check=False, capture_output=True
-            )
+            subprocess.run(["docker", "rm", "-f", *names], check=False, capture_output=True)
 
     def _start(
         self,
@@ -157,14 +150,14 @@ class FakeRunner:
 
     def _command(self, stage: str, values: Mapping[str, str]) -> list[str]:
         name = f"{self.image.replace(':', '').replace('/', '')}_{secrets.token_hex(3)}"
-        command = [*self.docker, "run", "--name", name, "--label", self.label]
+        command = [shutil.which("docker") or "docker", "run", "--name", name, "--label", self.label]
         command += ["--workdir", "/github/workspace", "--rm"]
         for variable in values:
             command += ["-e", variable]
         command += ["-e", "GITHUB_ACTIONS=true"]
         command += [] if "CI" in values else ["-e", "CI=true"]
         command += ["--entrypoint", self._entrypoint(stage), *self.run_extra]
-        for host, inside in [(self.socket, SOCKET), *self.folders.mounts()]:
+        for host, inside in [(SOCKET, SOCKET), *self.folders.mounts()]:
             command += ["-v", f"{host}:{inside}"]
         return [*command, self.image]
 

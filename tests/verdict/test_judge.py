@@ -56,7 +56,7 @@ def test_a_verdict_counts_each_row_and_passes_only_what_passed(head, base):
 def test_a_run_is_compared_with_runs_of_its_own_seed():
     def run(seed, accuracy):
         measured = metric(value=accuracy, tolerance=0.01)
-        return record(outcomes=(outcome("test_quality"),), metrics=(measured,), seed=seed)
+        return record(measured, seed=seed)
 
     base = [run(0, 0.93), run(1, 0.99), run(2, 0.99)]
     assert judge([run(0, 0.93)], base).passed

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from torchproof.run.seal import Seal
     from torchproof.settings import Settings
 
-# Without them the user environment cannot be made behind a company's proxy.
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
 
 def open_seal(
@@ -57,7 +56,7 @@ def open_seal(
         run_id=run_id,
         lay_plugin=lay,
         image=settings.image or None,
-        pass_env=PROXIES,
+        pass_env=_proxies(environ),
         environ=environ,
     )
 
@@ -68,3 +67,8 @@ def lease(*, run: str, say: Callable[[str], None]) -> AbstractContextManager[Lea
     if choose.look(engine).image:
         return lease_through(engine, run=run, on_wait=say)
     return lease_here(Path(tempfile.gettempdir()) / "torchproof-locks", run=run, on_wait=say)
+
+
+def _proxies(environ: Mapping[str, str]) -> list[str]:
+    """Name the proxies that uv needs behind a company's wall; one with a password stays here."""
+    return [name for name in _PROXIES if "@" not in environ.get(name, "@")]
