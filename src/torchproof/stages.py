@@ -11,6 +11,7 @@ from __future__ import annotations
 import uuid
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from torchproof import report, settings, verdict
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from torchproof.verdict import Verdict
 
 CHECK = "torchproof"
+# A job waits for a self-hosted runner for a day at most.
+ASKED_DAYS_AGO = 2
 
 
 class Console(Protocol):
@@ -164,7 +167,7 @@ def act(event: Event, inputs: Inputs, outside: Outside) -> Answer:
             refused=refused,
             tolerance=case.settings.tolerance,
         )
-        made = report.compose(judged, head, base.records, _context(case, base))
+        made = report.compose(judged, head, base.records, _context(case, base, history))
         _publish(case, check, made)
     return Answer(
         exit_code=0 if judged.passed else 1, verdict=judged, report=made, records=tuple(fresh)
@@ -341,7 +344,9 @@ def _earlier(case: Case, history: History | None) -> tuple[Record, ...]:
     if history is None or not case.plan.request:
         return ()
     with _reporting(case):
-        known = history.runs_of(case.event.sha)
+        # The asking run is as old as its queue is long; archives hold nothing of it.
+        since = case.outside.clock().date() - timedelta(days=ASKED_DAYS_AGO)
+        known = history.runs_of(case.event.sha, since=since)
         ours = {(job.tier, job.seed) for job in case.plan.jobs}
         return tuple(record for record in known if (record.tier, record.seed) not in ours)
     return ()
@@ -391,7 +396,7 @@ def _request(case: Case, check: int | None) -> Request:
     )
 
 
-def _context(case: Case, base: Baseline) -> report.Context:
+def _context(case: Case, base: Baseline, history: History | None) -> report.Context:
     event = case.event
     page = f"{event.run.server_url}/{event.repository}/actions/runs/{event.run.id}"
     return report.Context(
@@ -403,8 +408,14 @@ def _context(case: Case, base: Baseline) -> report.Context:
         run_number=event.run.number,
         attempt=event.run.attempt,
         id=case.inputs.working_directory,
-        notes=tuple(case.troubles),
+        notes=(*case.troubles, *_damage(history)),
     )
+
+
+def _damage(history: History | None) -> list[str]:
+    """Name the stored records that could not be read; the others counted."""
+    damaged = history.damaged if history else []
+    return [f"a stored record was left out: {path}: {why}" for path, why in damaged]
 
 
 def _publish(case: Case, check: int | None, made: Report) -> None:
