@@ -158,6 +158,7 @@ class OpenSeal:
         self.cache = PurePosixPath(_user_cache(environ))
         self.results_here = self._scratch.results
         kept = {key: environ[key] for key in KEPT_FROM_DEVELOPER if key in environ}
+        self.secret_keys: tuple[str, ...] = ()
         self._env = {"PATH": DEFAULT_PATH, **kept, **(env or {})}
         self._running: int | None = None
 

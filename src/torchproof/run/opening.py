@@ -49,7 +49,7 @@ def open_seal(
         image=settings.image or None,
     )
     say(f"Seal: {choice.name}; {choice.why}.")
-    return choose.open_seal(
+    seal = choose.open_seal(
         choice,
         engine,
         workspace=workspace,
@@ -59,6 +59,9 @@ def open_seal(
         pass_env=_proxies(environ),
         environ=environ,
     )
+    if seal.secret_keys:
+        say("The checkout keeps a token in .git; the tests do not see it (persist-credentials).")
+    return seal
 
 
 def lease(*, run: str, say: Callable[[str], None]) -> AbstractContextManager[Lease]:

@@ -43,7 +43,10 @@ class Completed:
 
 
 class Seal(Protocol):
-    """A place that runs commands and gives them nothing they could misuse."""
+    """A place that runs commands and gives them nothing they could misuse.
+
+    ``secret_keys`` names the git configuration that was kept from the tests: a persisted token.
+    """
 
     name: str
     workspace: PurePosixPath
@@ -51,6 +54,7 @@ class Seal(Protocol):
     results: PurePosixPath
     cache: PurePosixPath
     results_here: Path
+    secret_keys: tuple[str, ...]
 
     def run(self, command: Command, *, on_output: Callable[[bytes], None]) -> Completed:
         """Run the program to its end; ``on_output`` gets stdout and stderr as they come."""
