@@ -25,15 +25,16 @@ def untouched() -> Iterator[None]:
 @contextmanager
 def _kept_switches() -> Iterator[None]:
     cudnn = torch.backends.cudnn
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    deterministic = torch.get_deterministic_debug_mode()
     flags = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic)
     dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     anomaly, check_nan = torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        # Setting it may import torch's compiler, which takes a second.
+        if torch.get_deterministic_debug_mode() != deterministic:
+            torch.set_deterministic_debug_mode(deterministic)
         cudnn.enabled, cudnn.benchmark, cudnn.deterministic = flags
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(grad)

@@ -20,6 +20,7 @@ MAX_OUTPUT = 64 * 1024
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # "##[" anywhere in a line is a command to the runner.
 _ODD = re.compile(r"[^\n -~]|#")
+_WARNING = re.compile(r"^.*Warning: .*$", re.MULTILINE)
 _NAME = r"[A-Za-z_][\w-]{0,63}"
 
 # Import names whose distribution is called otherwise.
@@ -81,7 +82,8 @@ def diagnose(output: str, *, local: Collection[str] = ()) -> Diagnosis | None:
         output: What uv or pytest printed; the last 64 KiB count.
         local: Top-level modules and packages of the project itself.
     """
-    text = plain(output)
+    # torch warns of a missing numpy in the words of an import that failed.
+    text = _WARNING.sub("", plain(output))
     return (
         _first(_PARTICULAR, text)
         or _plugin_missing(text)

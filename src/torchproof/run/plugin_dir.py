@@ -12,6 +12,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 
+ENTRY_POINTS = ("pytest11", "pytest_randomly.random_seeder")
 TEST_SIDE = (
     "__init__.py",
     "errors.py",
@@ -49,6 +50,8 @@ def _lay_metadata(directory: Path) -> None:
     info.mkdir(exist_ok=True)
     head = f"Metadata-Version: 2.1\nName: torchproof\nVersion: {ours.version}\n"
     (info / "METADATA").write_text(head, "utf-8")
-    points = [point for point in ours.entry_points if point.group == "pytest11"]
-    lines = [f"{point.name} = {point.value}" for point in points]
-    (info / "entry_points.txt").write_text("\n".join(["[pytest11]", *lines, ""]), "utf-8")
+    lines = []
+    for group in ENTRY_POINTS:
+        found = ours.entry_points.select(group=group)
+        lines += [f"[{group}]", *(f"{point.name} = {point.value}" for point in found)]
+    (info / "entry_points.txt").write_text("\n".join([*lines, ""]), "utf-8")

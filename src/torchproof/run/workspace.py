@@ -1,4 +1,4 @@
-"""What lies in the workspace: the commit under test."""
+"""What lies in the workspace: the commit under test, the project, the user's template."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from torchproof.errors import HostError, TemplateError
+from torchproof.errors import ConfigError, HostError, TemplateError
 
 
 if TYPE_CHECKING:
@@ -43,6 +43,19 @@ def head_commit(workspace: Path) -> str:
         remedy = "Add a step with actions/checkout before torchproof."
         raise HostError("the workspace holds no git checkout", remedy, where=str(workspace))
     return done.stdout.strip()
+
+
+def project_directory(workspace: Path, name: str) -> Path:
+    """Return the directory of the project to test.
+
+    Raises:
+        ConfigError: There is no such directory in the workspace.
+    """
+    path = workspace / name
+    if not path.is_dir() or not path.resolve().is_relative_to(workspace.resolve()):
+        what = "there is no such directory in the repository"
+        raise ConfigError(what, "Correct the input working-directory.", where=name)
+    return path
 
 
 def read_template(workspace: Path, name: str) -> str:
