@@ -120,8 +120,8 @@ def test_the_lock_has_what_pyproject_asks_for():
     locked = re.findall(
         r"^([a-z0-9-]+)==", (ROOT / "requirements/action.txt").read_text(), re.MULTILINE
     )
-    assert names
-    assert set(names) <= set(locked)
+    # requirements/action.in says why.
+    assert set(names) - set(locked) == {"scipy"}
 
 
 def test_the_dockerfile_copies_everything_that_the_wheel_takes_in():
