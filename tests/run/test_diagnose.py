@@ -109,6 +109,11 @@ def test_what_the_runner_would_obey_is_not_repeated():
     assert what.isprintable()
 
 
+def test_a_warning_is_no_cause():
+    warning = "UserWarning: Failed to initialize NumPy: No module named 'numpy' (Triggered at …)"
+    assert diagnose(f"/site-packages/torch/_subclasses/x.py:368: {warning}\n1 failed") is None
+
+
 def test_what_is_not_known_is_not_guessed():
     assert diagnose("assert 1 == 2\n1 failed") is None
 

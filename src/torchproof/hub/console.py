@@ -30,7 +30,8 @@ class RunnerConsole:
 
     def say(self, text: str) -> None:
         """Print a sentence of ours; names in it may be somebody else's."""
-        self._write(f"torchproof: {defuse(text)}\n".encode())
+        for line in text.splitlines():
+            self._write(f"torchproof: {defuse(line)}\n".encode())
 
     def show(self, data: bytes) -> None:
         """Print what the code under test has written."""

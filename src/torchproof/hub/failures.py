@@ -174,6 +174,6 @@ def _later(wait: float | None) -> str:
 
 def _permission(needs: str) -> str:
     return (
-        f"Add the line to the job in the workflow file:\n\npermissions:\n  {needs}\n\n"
-        "A pull request from a fork or from Dependabot never gets it."
+        "A pull request from a fork or from Dependabot never gets it; "
+        f"otherwise add it to the job in the workflow file:\n\npermissions:\n  {needs}"
     )

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 _VERBS = {"failed": " fails", "worse": " is worse"}
 _METRIC_ENDS = {end: f" is {end}" for end in ("nan", "inf", "-inf", "missing")}
-_RUN_ENDS = {"timed out": "timed out", "cancelled": "was cancelled", "not run": "did not run"}
+_RUN_ENDS = {
+    "timed out": "timed out",
+    "cancelled": "was cancelled",
+    "not run": "did not run",
+    **{f"exit code {code}": f"ended with exit code {code}" for code in range(1, 5)},
+    "exit code 5": "has no tests",
+}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ _PYTEST_CODES = {
     5: "no test was collected",
 }
 _NO_TESTS = 5
+_SIGNALS = 128  # a shell's exit code for a signal lies above
 _NO_TESTS_REMEDY = "Check the tier's markers in [tool.torchproof.tiers] and where the tests lie."
 _REMEDIES = {
     "crashed": "Run the tier's command on this machine; a process that dies leaves no traceback.",
@@ -90,10 +91,21 @@ def _incomplete(record: Record) -> Row:
         now=record.state.replace("-", " "),
         why=f"{left} {'test' if left == 1 else 'tests'} did not run" if left else "",
         message=record.reason,
-        remedy=_REMEDIES.get(record.state, ""),
+        remedy=_remedy(record),
         test=test,
         check=f"{record.tier}:{test}",
     )
+
+
+def _remedy(record: Record) -> str:
+    """A process that a signal ended left no traceback; one that gave up has said why."""
+    if record.state == "crashed" and not _by_signal(record.exit_code):
+        return "" if record.reason else _REMEDIES["not-run"]
+    return _REMEDIES.get(record.state, "")
+
+
+def _by_signal(exit_code: int | None) -> bool:
+    return exit_code is None or exit_code < 0 or exit_code > _SIGNALS
 
 
 def _ended_wrongly(record: Record) -> Row:
