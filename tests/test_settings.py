@@ -115,5 +115,7 @@ def test_what_would_keep_the_toml_parser_busy_is_refused(tmp_path, text):
 
 
 def test_a_text_with_many_dots_is_no_key(tmp_path):
-    text = '[tool.torchproof.env]\nA = """\na.b.c.d.e.f.g... h\nhttps://a.b.c.d.e.f.g/h.i.j.k.l\n"""\n'
+    text = (
+        '[tool.torchproof.env]\nA = """\na.b.c.d.e.f.g... h\nhttps://a.b.c.d.e.f.g/h.i.j.k.l\n"""\n'
+    )
     assert "h.i.j.k.l" in settings.load(write(tmp_path, text)).env["A"]
