@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchproof import hub, settings
-from torchproof.errors import TorchproofError
+from torchproof.errors import TorchproofError, UsageError
 from torchproof.history.store import History
 from torchproof.hub import events
 from torchproof.hub.console import RunnerConsole
@@ -82,7 +82,9 @@ def _step(environ: MutableMapping[str, str]) -> int:
 
 def outside(event: Event, inputs: Inputs, environ: Mapping[str, str]) -> Outside:
     """Lay out what the action touches on a runner."""
-    workspace = Path(environ["GITHUB_WORKSPACE"])
+    workspace = Path(environ.get("GITHUB_WORKSPACE", ""))
+    if not workspace.is_absolute():
+        raise UsageError("GITHUB_WORKSPACE is not set", "Run torchproof in a GitHub workflow.")
     remote = f"{event.run.server_url}/{event.repository}.git"
     page = f"{event.run.server_url}/{event.repository}/actions/runs/{event.run.id}"
     console = RunnerConsole(environ)

@@ -16,10 +16,12 @@ import uuid
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from torchproof import report
 from torchproof.assets import asset
+from torchproof.errors import HostError
 from torchproof.history.store import History
 from torchproof.hub.offline import OfflineHub
 from torchproof.plan import Event, PullRequest, Run
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from torchproof.run.lease import Lease
 
 REPOSITORY = "ada/digits"
+PACKAGES = ("markdown_it", "pytest", "sklearn", "torch")
 INPUTS = Inputs(tiers="unit overfit integration")
 
 # The bug: gradients are cleared once an epoch, so every step adds to those of the steps before.
@@ -99,7 +102,11 @@ def play(directory: Path) -> Demo:
 
     Args:
         directory: Gets ``origin.git``, ``work``, ``github`` and ``comment.html``.
+
+    Raises:
+        HostError: A package is missing.
     """
+    _refuse_without(PACKAGES)
     base, head = _lay_out(directory)
     hub = OfflineHub(directory / "github")
     print("\n▶ push to main: the tests run and their record becomes the baseline", flush=True)
@@ -114,13 +121,21 @@ def play(directory: Path) -> Demo:
     return Demo(answer=answer, comment=comment, page=page)
 
 
+def _refuse_without(packages: Sequence[str]) -> None:
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        remedy = 'Install it: pip install pytest torch "torchproof[action,demo]".'
+        raise HostError(f"the demo needs {', '.join(missing)}", remedy)
+
+
 def _lay_out(directory: Path) -> tuple[str, str]:
     """Make the repository: a sound main branch, and a branch with the bug."""
     work = directory / "work"
     _git(directory, "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
     shutil.copytree(asset("examples/digits"), work, ignore=shutil.ignore_patterns("__pycache__"))
     with open(work / "pyproject.toml", "a", encoding="utf-8") as file:
-        file.write(f"python = {json.dumps(sys.executable)}\n")
+        # The net is so small that threads only wait for each other.
+        file.write(f'python = {json.dumps(sys.executable)}\nenv = {{ OMP_NUM_THREADS = "1" }}\n')
     _git(work, "init", "--quiet", "--initial-branch=main")
     _git(work, "remote", "add", "origin", str(directory / "origin.git"))
     base = _commit(work, "Read handwritten digits with a small CNN", "main")

@@ -9,7 +9,7 @@ could not be reported is said in the log, in the report and in the output ``repo
 from __future__ import annotations
 
 import uuid
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -23,7 +23,7 @@ from torchproof.plan import Job, Plan, Request, make_plan
 from torchproof.record import Record, Source
 from torchproof.run import environment, project
 from torchproof.run.tier import run_tier
-from torchproof.run.workspace import head_commit, read_template
+from torchproof.run.workspace import head_commit, project_directory, read_template
 from torchproof.verdict import Waiting
 
 
@@ -132,6 +132,12 @@ class Case:
             return (*self.plan.request.order, 1)
         return self.event.run.number, self.event.run.attempt, 0
 
+    def trouble(self, text: str) -> None:
+        """Note what could not be stored or reported."""
+        sentence = " ".join(text.split())
+        self.troubles.append(sentence)
+        self.outside.console.say(f"Not reported: {sentence}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -175,10 +181,11 @@ def act(event: Event, inputs: Inputs, outside: Outside) -> Answer:
 
 
 def _case(event: Event, inputs: Inputs, outside: Outside) -> Case:
-    configured = settings.load(outside.workspace / inputs.working_directory)
-    configured = settings.with_inputs(configured, inputs)
+    where = outside.workspace / inputs.working_directory
     if not event.deleted:
         event = replace(event, sha=head_commit(outside.workspace))
+        where = project_directory(outside.workspace, inputs.working_directory)
+    configured = settings.with_inputs(settings.load(where), inputs)
     plan = make_plan(event, configured, inputs)
     return Case(event=event, inputs=inputs, settings=configured, plan=plan, outside=outside)
 
@@ -217,8 +224,7 @@ def _reporting(case: Case) -> Iterator[None]:
     try:
         yield
     except (HubError, HistoryError) as error:
-        case.troubles.append(str(error))
-        case.outside.console.say(f"Not reported: {error}")
+        case.trouble(str(error))
 
 
 def _history(case: Case, stack: ExitStack) -> History | None:
@@ -246,6 +252,7 @@ def _run(case: Case) -> list[Record]:
     try:
         seal = case.outside.open_seal(case.settings)
     except HostError as error:
+        console.say(str(error))
         return [_not_run(case, job, error) for job in case.plan.jobs]
     with ExitStack() as stack:
         stack.callback(seal.close)
@@ -273,21 +280,23 @@ def _environment(case: Case, seal: Seal) -> str:
 def _run_job(case: Case, seal: Seal, job: Job, python: str) -> Record:
     started = case.outside.clock()
     console = case.outside.console
-    with ExitStack() as stack, console.group(f"torchproof: tier {job.tier}, seed {job.seed}"):
-        try:
-            lease = stack.enter_context(case.outside.lease()) if job.gpu else None
-        except HostError as error:
-            console.say(str(error))
-            return _not_run(case, job, error)
-        record = run_tier(
-            seal,
-            job,
-            case.settings,
-            python=python,
-            on_output=console.show,
-            lease=lease,
-            directory=seal.workspace / case.inputs.working_directory,
-        )
+    try:
+        with (
+            console.group(f"torchproof: tier {job.tier}, seed {job.seed}"),
+            case.outside.lease() if job.gpu else nullcontext() as lease,
+        ):
+            record = run_tier(
+                seal,
+                job,
+                case.settings,
+                python=python,
+                on_output=console.show,
+                lease=lease,
+                directory=seal.workspace / case.inputs.working_directory,
+            )
+    except HostError as error:
+        console.say(str(error))
+        return _not_run(case, job, error)
     if lease:
         record = _with_lease(record, lease)
     return replace(record, source=_source(case), started=started.isoformat(timespec="seconds"))
@@ -329,26 +338,31 @@ def _source(case: Case) -> Source:
 
 
 def _store(case: Case, history: History | None, records: Sequence[Record]) -> None:
-    if history is None or not case.plan.store or not records:
+    """Store what ran; a run that never was is no baseline for anything."""
+    ran = [record for record in records if record.state != "not-run"]
+    if history is None or not case.plan.store or not ran:
         return
     with _reporting(case):
-        stored = history.append(records)
+        stored = history.append(ran)
         if stored.inbox:
-            case.troubles.append(f"the records wait on {stored.inbox}: {stored.why}")
+            case.trouble(f"the records wait on {stored.inbox}: {stored.why}.")
         if case.plan.compact:
             compaction.compact(history, today=case.outside.clock().date())
 
 
 def _earlier(case: Case, history: History | None) -> tuple[Record, ...]:
-    """Return what the asking run has found out about the same commit."""
-    if history is None or not case.plan.request:
+    """Return what the asking run has found out about the same commit: the newest of each job."""
+    request = case.plan.request
+    if history is None or request is None:
         return ()
     with _reporting(case):
         # The asking run is as old as its queue is long; archives hold nothing of it.
         since = case.outside.clock().date() - timedelta(days=ASKED_DAYS_AGO)
         known = history.runs_of(case.event.sha, since=since)
+        asked = [made for made in known if made.source and made.source.event == request.event]
+        newest = {(made.tier, made.seed): made for made in asked}
         ours = {(job.tier, job.seed) for job in case.plan.jobs}
-        return tuple(record for record in known if (record.tier, record.seed) not in ours)
+        return tuple(made for key, made in newest.items() if key not in ours)
     return ()
 
 
@@ -359,7 +373,7 @@ def _dispatch(
     tiers = case.plan.dispatched
     if not tiers:
         return (), ()
-    if not verdict.judge(records, []).passed:
+    if records and not verdict.judge(records, []).passed:
         why = "the tiers before it failed, so no GPU time was spent"
         return (), tuple(Waiting(tier=tier, why=why) for tier in tiers)
     request = _request(case, check)
@@ -371,7 +385,7 @@ def _dispatch(
             nonce=request.nonce,
         )
     except HubError as error:
-        case.troubles.append(str(error))
+        case.trouble(str(error))
         refused = tuple(Waiting(tier=t, why=error.what, remedy=error.remedy) for t in tiers)
         return (), refused
     why = f"on the runner {case.inputs.gpu_runner}"
@@ -422,6 +436,7 @@ def _publish(case: Case, check: int | None, made: Report) -> None:
     """Show the report on every surface of the plan, and say what could not be shown."""
     outside, surfaces = case.outside, case.plan.surfaces
     outputs = dict(report.outputs(made))
+    outside.console.say(outputs["headline"])
     annotations = [Annotation(**remark) for remark in report.annotate(made)]
     if "comment" in surfaces and case.pull_request is not None:
         with _reporting(case):
@@ -439,12 +454,18 @@ def _publish(case: Case, check: int | None, made: Report) -> None:
                 check,
                 conclusion="success" if made.verdict.passed else "failure",
                 title=outputs["headline"],
-                summary=report.check(made),
+                summary=report.check(_noted(case, made)),
                 annotations=annotations,
             )
-    outside.console.summarise(report.summary(made))
+    outside.console.summarise(report.summary(_noted(case, made)))
     outside.console.annotate(annotations)
     outside.console.output({**outputs, "report-status": "; ".join(case.troubles) or "complete"})
+
+
+def _noted(case: Case, made: Report) -> Report:
+    """Add what has gone wrong since the report was composed."""
+    troubles = [(text,) for text in case.troubles]
+    return replace(made, notes=tuple(dict.fromkeys([*troubles, *made.notes])))
 
 
 def _marker(case: Case) -> str:
@@ -462,6 +483,5 @@ def _comment(case: Case, made: Report) -> str:
         template = read_template(case.outside.workspace, name)
         return report.comment(made, template=template, template_name=name)
     except TemplateError as error:
-        case.troubles.append(str(error))
-        case.outside.console.say(str(error))
-        return report.comment(made)
+        case.trouble(str(error))
+        return report.comment(_noted(case, made))

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from torchproof import record, settings
-from torchproof.commands.output import as_json, show
+from torchproof.commands.output import as_json, show, write
 from torchproof.errors import RecordError
 from torchproof.history import compaction
 from torchproof.history.store import History
@@ -36,7 +36,14 @@ def open_history(remote: str) -> History:
 
 @history.command("list")
 @remote_option
-@click.option("-n", "count", type=int, default=20, show_default=True, help="How many, newest last.")
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many, newest last.",
+)
 @as_json
 def list_(remote: str, count: int, *, as_json: bool) -> None:
     """List the stored records."""
@@ -72,9 +79,7 @@ def export(directory: Path, remote: str) -> None:
         entries = [entry for batch in snapshot.batches() for entry in batch.entries]
         readable = snapshot.readable(entries)
     for entry, one in readable:
-        path = directory / entry.name.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(record.dumps(one))
+        write(directory / entry.name.path, record.dumps(one))
     click.echo(f"{len(readable)} records written to {directory}")
 
 
@@ -101,8 +106,9 @@ def compact(remote: str) -> None:
 
 
 def _address(remote: str) -> str:
-    """Resolve a remote's name as this checkout knows it; an address stays as it is."""
+    """Resolve a remote's name as this checkout knows it, and a path as seen from here."""
     done = subprocess.run(
         ["git", "remote", "get-url", "--", remote], capture_output=True, text=True, check=False
     )
-    return done.stdout.strip() or remote
+    address = done.stdout.strip() or remote
+    return str(Path(address).resolve()) if Path(address).exists() else address

@@ -1,16 +1,38 @@
-"""How commands print: for a person, or as JSON."""
+"""How commands print, for a person or as JSON, and how they write files."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from torchproof.errors import UsageError
+from torchproof.record.strict_json import spell
+
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 def show(value: Any, text: str, *, as_json: bool) -> None:
-    """Print a result."""
-    click.echo(json.dumps(value, indent=1, sort_keys=True) if as_json else text)
+    """Print a result; the JSON is strict, and what it has no word for becomes a text."""
+    if as_json:
+        text = json.dumps(spell(value), indent=1, sort_keys=True, allow_nan=False, default=str)
+    click.echo(text)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file, and the directories above it.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        what = f"it cannot be written: {error.strerror}"
+        raise UsageError(what, "Name another path.", where=str(path)) from error

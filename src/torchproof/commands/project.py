@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 import uuid
@@ -16,7 +15,7 @@ import click
 
 from torchproof import record, report, settings, verdict
 from torchproof.assets import asset
-from torchproof.commands.output import as_json, show
+from torchproof.commands.output import as_json, show, write
 from torchproof.errors import ConfigError, UsageError
 
 
@@ -35,9 +34,9 @@ def demo(keep: Path | None) -> None:
     """Show the whole way on a small real project."""
     from torchproof.demo import play
 
-    directory = keep or Path(tempfile.mkdtemp(prefix="torchproof-demo-"))
-    if keep and keep.exists() and any(keep.iterdir()):
-        raise UsageError("the directory is not empty", "Name a new one.", where=str(keep))
+    directory = (keep or Path(tempfile.mkdtemp(prefix="torchproof-demo-"))).resolve()
+    if keep and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        raise UsageError("it is not an empty directory", "Name a new one.", where=str(keep))
     directory.mkdir(parents=True, exist_ok=True)
     played = play(directory)
     if played.answer.report is not None:
@@ -79,7 +78,7 @@ def run(tier: str, seed: int | None, path: Path | None, *, as_json: bool) -> int
         seal.close()
     made = replace(made, started=started)
     if path:
-        path.write_bytes(record.dumps(made))
+        write(path, record.dumps(made))
     judged = verdict.judge([made], [])
     text = report.terminal(
         report.compose(judged, [made], [], report.Context(head_sha="")), colour=False
@@ -97,7 +96,8 @@ def prove(target: str, seed: int, rules: tuple[str, ...], *, as_json: bool) -> i
     """Prove a training step: BUILD is a function that returns a torchproof.Trainee."""
     import torchproof
 
-    proof = torchproof.prove(_build(target), rules=list(rules) or None, seed=seed)
+    build = _build(target)
+    proof = torchproof.prove(build, rules=list(rules) or None, seed=seed)
     document = {
         "passed": proof.passed,
         "findings": [_plain(finding) for finding in proof.findings],
@@ -121,8 +121,7 @@ def init() -> None:
         if (here / target).exists():
             click.echo(f"kept     {target}")
             continue
-        (here / target).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(asset(source), here / target)
+        write(here / target, asset(source).read_bytes())
         click.echo(f"written  {target}")
     click.echo(f"Next: put your own model into {FIRST_TEST}, then run: torchproof run")
 
@@ -133,7 +132,7 @@ def _build(target: str) -> Callable[[], Any]:
     path = Path(file)
     if not path.is_file():
         remedy = "Write path/to/file.py:name_of_the_function."
-        raise UsageError(f"there is no file {file or target!r}", remedy)
+        raise UsageError(f"there is no file {file or target}", remedy)
     # The file's own imports find their neighbours, as when it is run as a script.
     sys.path.insert(0, str(path.parent.resolve()))
     sys.path.insert(0, str(Path.cwd()))
@@ -142,7 +141,11 @@ def _build(target: str) -> Callable[[], Any]:
         raise UsageError("the file is not Python source", "Name a .py file.", where=file)
     module = util.module_from_spec(spec)
     sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        what = f"it cannot be imported: {type(error).__name__}: {error}"
+        raise UsageError(what, "Correct it, or install what it needs.", where=file) from error
     build = getattr(module, name, None)
     if not callable(build):
         raise UsageError(

@@ -14,7 +14,7 @@ from torchproof import plan as planning
 from torchproof import record, settings, verdict
 from torchproof import report as reporting
 from torchproof.commands.output import as_json, show
-from torchproof.errors import HistoryError, RecordError, UsageError
+from torchproof.errors import RecordError, UsageError
 from torchproof.hub import events
 
 
@@ -101,9 +101,8 @@ def _payload(file: Path) -> dict[str, Any]:
 
 def _variables(payload: Mapping[str, Any], name: str) -> dict[str, str]:
     """Stand in for the variables that the runner would set."""
-    repository = payload.get("repository") or {}
-    pull_request = payload.get("pull_request") or {}
-    sha = payload.get("after") or (pull_request.get("head") or {}).get("sha") or ZEROS
+    repository = _part(payload, "repository")
+    sha = payload.get("after") or _part(_part(payload, "pull_request"), "head").get("sha") or ZEROS
     default = f"refs/heads/{repository.get('default_branch') or 'main'}"
     return {
         "GITHUB_EVENT_NAME": name or _guess(payload),
@@ -112,6 +111,11 @@ def _variables(payload: Mapping[str, Any], name: str) -> dict[str, str]:
         "GITHUB_SHA": sha,
         "RUNNER_ENVIRONMENT": "github-hosted",
     }
+
+
+def _part(payload: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = payload.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _guess(payload: Mapping[str, Any]) -> str:
@@ -159,7 +163,7 @@ def _commit(name: str) -> str:
     )
     if done.returncode:
         what = f"{name!r:.80} is neither a file nor a commit"
-        raise HistoryError(what, "Name a run record or a commit of this repository.")
+        raise UsageError(what, "Name a run record or a commit of this repository.")
     return done.stdout.strip()
 
 
