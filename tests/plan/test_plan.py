@@ -72,6 +72,18 @@ def test_with_a_gpu_runner_the_gpu_tiers_are_handed_over():
     assert found.dispatched == ("overfit", "integration")
 
 
+def test_the_nightly_run_hands_every_gpu_tier_over():
+    found = plan(event("schedule"), GPU)
+    assert set(tiers(found)) == {"unit"}
+    assert found.dispatched == ("overfit", "integration", "nightly")
+
+
+def test_the_input_tiers_also_says_what_the_gpu_runner_gets():
+    found = plan(pull_request(), Inputs(gpu_runner="gpu", tiers="unit overfit"))
+    assert tiers(found) == ["unit"]
+    assert found.dispatched == ("overfit",)
+
+
 def test_a_fork_gets_the_unit_tier_and_a_summary_and_never_the_gpu_runner():
     found = plan(pull_request(fork=True), Inputs(gpu_runner="gpu", tiers="integration"))
     assert tiers(found) == ["unit"]

@@ -105,7 +105,7 @@ def test_the_first_line_says_where_a_run_died():
 
 def test_the_first_line_names_the_project_where_there_are_several():
     assert first_line([record(outcome("test_a"))], id="services/vision") == (
-        "### ✅ torchproof in `services/vision`: 1 check passes, no baseline yet"
+        "### ✅ torchproof in `services/vision`: 1 check passes, no baseline"
     )
 
 
@@ -115,12 +115,12 @@ def test_the_first_line_claims_only_what_is_decided():
     assert first_line(head, base) == (
         "### ✅ torchproof: 1 check passes, 1 undecided, 1 test dropped"
     )
-    assert first_line(base) == "### ✅ torchproof: 2 checks pass, no baseline yet"
+    assert first_line(base) == "### ✅ torchproof: 2 checks pass, no baseline"
 
 
 def test_the_first_line_says_what_is_queued():
     text = first_line([record(outcome("test_a"))], waiting=[Waiting(tier="overfit")])
-    assert text == "### ⏳ torchproof: 1 check passes, no baseline yet; `overfit` queued"
+    assert text == "### ⏳ torchproof: 1 check passes, no baseline; `overfit` queued"
 
 
 def test_the_second_line_says_what_was_compared_and_why():

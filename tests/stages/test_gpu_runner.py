@@ -148,5 +148,6 @@ def test_the_nights_gpu_tiers_take_several_seeds_too(scene):
     scene.nightly(GPU)
     answer = scene.requested()
     jobs = [(made.tier, made.seed) for made in answer.records]
-    assert jobs == [(tier, seed) for tier in ("overfit", "integration") for seed in (0, 1)]
+    tiers = ("overfit", "integration", "nightly")
+    assert jobs == [(tier, seed) for tier in tiers for seed in (0, 1)]
     assert {made.source.event for made in answer.records} == {"schedule"}

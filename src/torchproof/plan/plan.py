@@ -13,8 +13,9 @@ workflow_dispatch      unit, overfit             check, summary               no
 … with a request       the tiers asked for       what the asking run opened   yes
 =====================  ========================  ===========================  =======
 
-With a GPU runner, ``overfit`` and ``integration`` leave the hosted runner and are dispatched to it,
-for pull requests of the repository itself, pushes to the default branch and the nightly run.
+With a GPU runner, the tiers that want a GPU leave the hosted runner and are dispatched to it, and
+``integration`` joins them: for pull requests of the repository itself, pushes to the default branch
+and the nightly run. The input ``tiers`` replaces what suits the event.
 Events that hold secrets while showing a stranger's code (``pull_request_target`` and its kin) are
 refused whatever they contain.
 """
@@ -83,7 +84,7 @@ def make_plan(event: Event, settings: Settings, inputs: Inputs) -> Plan:
     if event.inputs.get("request"):
         return _requested(event, settings)
     plan = _PLANS[event.name](event, settings)
-    return _with_gpu_runner(_with_tiers(plan, settings, inputs), event, inputs)
+    return _with_gpu_runner(_with_tiers(plan, settings, inputs), event, settings, inputs)
 
 
 def _refuse_danger(event: Event) -> None:
@@ -208,12 +209,15 @@ def _with_tiers(plan: Plan, settings: Settings, inputs: Inputs) -> Plan:
     return replace(plan, jobs=jobs)
 
 
-def _with_gpu_runner(plan: Plan, event: Event, inputs: Inputs) -> Plan:
+def _with_gpu_runner(plan: Plan, event: Event, settings: Settings, inputs: Inputs) -> Plan:
     """Hand the GPU tiers over where there is a GPU runner and the code is the repository's own."""
     if not inputs.gpu_runner or not plan.store or event.run.self_hosted:
         return plan
-    jobs = tuple(job for job in plan.jobs if job.tier not in ON_GPU)
-    return replace(plan, jobs=jobs, dispatched=ON_GPU)
+    planned = tuple(dict.fromkeys(job.tier for job in plan.jobs))
+    chosen = planned if inputs.tiers or plan.activity == "nightly" else (*planned, *ON_GPU)
+    dispatched = tuple(dict.fromkeys(tier for tier in chosen if settings.tiers[tier].gpu))
+    jobs = tuple(job for job in plan.jobs if job.tier not in dispatched)
+    return replace(plan, jobs=jobs, dispatched=dispatched)
 
 
 def _jobs(tiers: tuple[str, ...], settings: Settings, *, gpu: bool = False) -> tuple[Job, ...]:

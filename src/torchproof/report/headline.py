@@ -82,7 +82,7 @@ def _all_well(verdict: Verdict) -> Phrase:
     if curves == {"same"}:
         parts.append("overfit run bit-equal to the baseline")
     if not verdict.compared and checks["passing"]:
-        parts.append("no baseline yet")
+        parts.append("no baseline")
     return (", ".join(parts), *_queued(verdict, "; " if parts else ""))
 
 
