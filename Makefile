@@ -28,7 +28,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix
 
 bench: $(READY)  ## the figures that README and docs state
-	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python -m benchmarks.overhead
 
 clean:
 	rm -rf $(VENV)
