@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from click.testing import CliRunner
 from tests.docs.pages import code, table
 from tests.plan.test_plan import plan, pull_request
 from tests.samples import BASE, ENVIRONMENT, metric, record
@@ -10,10 +13,14 @@ from tests.stages.scene import Scene
 
 import torchproof
 from torchproof import report, settings, verdict
+from torchproof.commands import torchproof as commands
 from torchproof.errors import TorchproofError
 from torchproof.hub.failures import Call, Failure, explain
 from torchproof.run.diagnose import diagnose
 from torchproof.run.workspace import head_commit
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def sentence(function, *arguments):
@@ -97,8 +104,15 @@ def test_an_error_reads_as_in_the_readme(text, tmp_path):
 
 
 def test_the_rules_of_the_readme_are_all_rules():
-    listed = {code(row[0]) for row in table("README.md", "| rule |")}
-    assert listed == {rule.id for rule in torchproof.rules()}
+    rows = table("README.md", "| what goes wrong |")
+    listed = [name.strip("`") for row in rows for name in row[1].split()]
+    assert sorted(listed) == [rule.id for rule in torchproof.rules()]
+
+
+def test_the_page_of_the_rules_is_what_the_command_prints():
+    page = (ROOT / "docs/rules.md").read_text("utf-8")
+    printed = CliRunner().invoke(commands, ["rules"]).output
+    assert page.partition("\n\n## ")[2] == printed.removeprefix("## ")
 
 
 def test_the_tiers_of_the_readme_are_the_default_tiers():

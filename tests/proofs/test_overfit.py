@@ -64,7 +64,7 @@ def test_a_loss_that_is_not_finite_names_its_step():
 
 def test_parameters_that_do_not_move_fail():
     result = torchproof.overfit(lambda: classifier(rate=0.0), steps=4)
-    assert result.reason == "nothing changed in 4 steps"
+    assert result.reason.startswith("nothing changed in 4 steps; the cause: The learning rate is 0")
 
 
 def test_walking_uphill_fails():

@@ -3,7 +3,7 @@
 import click
 
 from torchproof.commands.history import history
-from torchproof.commands.project import demo, init, prove, run
+from torchproof.commands.project import demo, init, prove, rules, run
 from torchproof.commands.results import diff, plan, report
 
 
@@ -13,5 +13,5 @@ def torchproof() -> None:
     """Make silent model failures loud."""
 
 
-for command in (demo, diff, history, init, plan, prove, report, run):
+for command in (demo, diff, history, init, plan, prove, report, rules, run):
     torchproof.add_command(command)

@@ -1,4 +1,4 @@
-"""Commands that run a project's own code: demo, run, prove, init."""
+"""Commands around a project's own code: demo, run, prove, rules, init."""
 
 from __future__ import annotations
 
@@ -109,6 +109,27 @@ def prove(target: str, seed: int, rules: tuple[str, ...], *, as_json: bool) -> i
 
 
 @click.command()
+@as_json
+def rules(*, as_json: bool) -> None:
+    """List every rule: what right training code does, and what the rule needs to judge it."""
+    import torchproof
+
+    known = torchproof.rules()
+    document = [
+        {
+            "id": rule.id,
+            "summary": rule.summary,
+            "severity": rule.severity,
+            "needs": list(rule.needs),
+            "source": rule.source,
+            "explanation": rule.explanation,
+        }
+        for rule in known
+    ]
+    show(document, "\n\n".join(map(_rule_text, known)), as_json=as_json)
+
+
+@click.command()
 def init() -> None:
     """Write a workflow and a first test into this repository; nothing is overwritten."""
     here = Path.cwd()
@@ -124,6 +145,11 @@ def init() -> None:
         write(here / target, asset(source).read_bytes())
         click.echo(f"written  {target}")
     click.echo(f"Next: put your own model into {FIRST_TEST}, then run: torchproof run")
+
+
+def _rule_text(rule: Any) -> str:
+    """Write a rule as a section of docs/rules.md."""
+    return f"## {rule.id}\n\n*{rule.severity}* · {rule.source}\n\n{rule.explanation}"
 
 
 def _build(target: str) -> Callable[[], Any]:

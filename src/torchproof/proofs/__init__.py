@@ -5,6 +5,12 @@
 `trial`, `bench`   one isolated use of a fresh trainee; all that one proof shares
 `observe`          what the step did: operations, backward passes, optimizer steps
 `optimizers`       when optimizers are built and step; the place for interventions
+`events`           what came in which order: backward, clipping, updates, schedules
+`updates`          what each update did to each parameter
+`loss_calls`       what a loss function was given: logits, probabilities, logarithms
+`traced`           what each module got and returned: where two predictions part
+`fingerprints`     every operation's digest: where two runs part
+`promoted`         the step once more in float64
 `trail`            one row's way through the operations, to point at a line
 `rule`, `rules`    the registry; one file a rule
 `prove`            every rule on one trainee

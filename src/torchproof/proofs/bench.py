@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
-from typing import TYPE_CHECKING, Any, Callable, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from torchproof.errors import UsageError
 from torchproof.proofs.bits import different, distance
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import torch
+
+Result = TypeVar("Result")
 
 # Three updates: with zero-initialised branches (LoRA, ReZero) and warm-up from 0, the first update
 # of some parameters comes only with the second or third.
@@ -50,18 +52,19 @@ class Bench:
 
     def __init__(self, build: Callable[[], Trainee], seed: int) -> None:
         self.seed = seed
+        self.build = build
         self.cost = Cost()
-        self._build = build
         self._first: Union[Trainee, None] = None
+        self._known: dict[Any, Any] = {}
 
     @contextmanager
-    def trial(self) -> Iterator[Trial]:
-        """Give a fresh trainee for the block."""
+    def trial(self, seed: Optional[int] = None) -> Iterator[Trial]:
+        """Give a fresh trainee for the block, from the bench's seed or another."""
         __tracebackhide__ = True
-        with untouched(), fix_seed(self.seed):
+        with untouched(), fix_seed(self.seed if seed is None else seed):
             with optimizers_built() as optimizers:
                 self.cost.builds += 1
-                trainee = self._build()
+                trainee = self.build()
             self._check(trainee)
             yield Trial(trainee, optimizers, self.cost)
 
@@ -98,6 +101,22 @@ class Bench:
             while more(trial, len(updates)):
                 trial.step()
             return Run(trial.losses, trial.state(), len(updates))
+
+    def once(self, experiment: Callable[[Bench], Result]) -> Result:
+        """Return what an experiment on this bench finds; several rules share one run of it.
+
+        Raises:
+            Skip: It cannot be made.
+        """
+        if experiment not in self._known:
+            try:
+                self._known[experiment] = experiment(self)
+            except Skip as why_not:
+                self._known[experiment] = why_not
+        if isinstance(self._known[experiment], Skip):
+            raise Skip(str(self._known[experiment]))
+        found: Result = self._known[experiment]
+        return found
 
     def require(self, needs: tuple[str, ...]) -> None:
         """Check what a rule needs.

@@ -5,7 +5,7 @@ Two runs of the same program on the same shapes give the same bits or differ for
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -39,6 +39,18 @@ def distance(first: torch.Tensor, second: torch.Tensor) -> float:
     return (
         float(gap.nan_to_num(nan=float("inf"), posinf=float("inf")).max()) if gap.numel() else 0.0
     )
+
+
+def elements_that_differ(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Return a mask over two tensors of one shape; NaN equals NaN."""
+    return ~_equal(_plain(first), _plain(second))
+
+
+def distinct(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the values of a tensor, each once and in order."""
+    untyped: Any = tensor
+    values: torch.Tensor = untyped.unique()
+    return values
 
 
 def not_finite(state: Mapping[str, torch.Tensor]) -> list[str]:

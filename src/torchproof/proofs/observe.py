@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
@@ -18,12 +19,19 @@ from torch.nn.modules.module import (
 from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
 
+from torchproof.proofs.events import Chronicle, Event, held_by
 from torchproof.proofs.graph import leaves
 from torchproof.proofs.hidden import hidden_tensors
+from torchproof.proofs.loss_calls import LOSSES, LossCall, arguments, loss_call
+from torchproof.proofs.modes import modes
 from torchproof.proofs.optimizers import optimizer_hooks
 from torchproof.proofs.places import user_line
+from torchproof.proofs.randomness import RANDOM, Draw, generator_state
+from torchproof.proofs.switches import switches
 from torchproof.proofs.trees import named_tensors
 from torchproof.proofs.trial import parameters
+from torchproof.proofs.updates import Marks, Update, watch_updates
+from torchproof.proofs.warned import Warned, warned
 
 
 if TYPE_CHECKING:
@@ -68,7 +76,9 @@ class Observation:
 
     ``fed`` holds, by id, every leaf that got a gradient; ``used`` the line that first read a
     parameter; ``hidden`` the tensors that modules hold without having registered them, by path;
-    ``before`` and ``after`` are the models' states.
+    ``before`` and ``after`` are the models' states, ``left`` the switches of torch that the step
+    left in another position: what they were and are. ``learning_inputs`` tells, by the id of a
+    batch norm, whether its input required a gradient.
     """
 
     trial: Trial
@@ -80,6 +90,14 @@ class Observation:
     steps: list[OptimizerStep] = field(default_factory=list)
     fed: dict[int, torch.Tensor] = field(default_factory=dict)
     used: dict[int, Optional[str]] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    updates: list[Update] = field(default_factory=list)
+    marks: dict[int, Marks] = field(default_factory=dict)
+    losses: list[LossCall] = field(default_factory=list)
+    draws: list[Draw] = field(default_factory=list)
+    warned: list[Warned] = field(default_factory=list)
+    left: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    learning_inputs: dict[int, bool] = field(default_factory=dict)
 
     @property
     def first_backward(self) -> Optional[str]:
@@ -101,12 +119,20 @@ def observe(trial: Trial) -> Iterator[Observation]:
     """Watch what the trial's steps do inside the block."""
     seen = Observation(trial, trial.state(), hidden=hidden_tensors(trial.trainee.models))
     recorder = _Recorder(seen)
+    before = switches()
     with ExitStack() as stack:
         for handle in recorder.hooks():
             stack.callback(handle.remove)
+        log = stack.enter_context(watch_updates(trial))
+        seen.updates, seen.marks = log.updates, log.marks
         stack.enter_context(optimizer_hooks(before=recorder.before_step))
+        stack.enter_context(recorder.chronicle.listening())
+        seen.warned = stack.enter_context(warned())
         stack.enter_context(recorder)
         yield seen
+    after = switches()
+    seen.left = {name: (old, after[name]) for name, old in before.items() if after[name] != old}
+    seen.events = recorder.chronicle.events
     seen.after = trial.state()
 
 
@@ -124,6 +150,8 @@ class _Recorder(TorchFunctionMode):
         learning = [*parameters(seen.trial.trainee).values(), *seen.hidden.values()]
         self._learning = {id(each) for each in learning}
         self._inside: list[str] = []
+        self._roots = {id(model): key for key, model in seen.trial.trainee.models.items()}
+        self.chronicle = Chronicle(seen.trial)
         # Tensors are kept alive with their ids, so that no other tensor can get the same id.
         self._new_axes: dict[int, tuple[torch.Tensor, Optional[str]]] = {}
         self._outputs: dict[int, torch.Tensor] = {}
@@ -137,12 +165,13 @@ class _Recorder(TorchFunctionMode):
                 yield untyped.register_post_accumulate_grad_hook(self._feed)
 
     def before_step(self, optimizer: Optimizer) -> None:
+        self.chronicle.note("update", held_by([optimizer]), optimizer=optimizer)
         step = OptimizerStep(optimizer, len(self._seen.trial.losses), user_line())
         self._seen.steps.append(step)
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._feed(parameter)
+                    self._seen.fed[id(parameter)] = parameter
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -152,11 +181,18 @@ class _Recorder(TorchFunctionMode):
         if reached is not None:
             self._seen.backwards.append(user_line())
             for leaf in reached:
-                self._feed(leaf)
+                self._seen.fed[id(leaf)] = leaf
+            self.chronicle.backward(args[0] if args else kwargs.get("tensors"), reached)
             return function(*args, **kwargs)
+        name = getattr(function, "__name__", "")
+        self.chronicle.operation(name)
+        state = generator_state() if name in RANDOM else b""
         result = function(*args, **kwargs)
+        if state and generator_state() != state:
+            call, trains = len(self._seen.trial.losses), torch.is_grad_enabled()
+            self._seen.draws.append(Draw(name, call, user_line(), state, trains))
         if isinstance(result, (torch.Tensor, tuple, list)):
-            self._record(getattr(function, "__name__", ""), args, kwargs, result)
+            self._record(name, args, kwargs, result)
         return result
 
     def _record(self, name: str, args: Any, kwargs: dict[str, Any], result: Any) -> None:
@@ -167,6 +203,8 @@ class _Recorder(TorchFunctionMode):
         for tensor in tensors:
             if id(tensor) in self._learning:
                 self._seen.used.setdefault(id(tensor), location)
+        if name in LOSSES:
+            self._loss(name, args, kwargs, result, location)
         operands = tuple(self._operand(tensor) for tensor in tensors)
         inside = self._inside[-1] if self._inside else None
         self._seen.operations.append(Operation(name.strip("_"), operands, inside, location))
@@ -177,6 +215,17 @@ class _Recorder(TorchFunctionMode):
         if len(tensors) == 1 and operands[0].is_output and result.shape == tensors[0].shape:
             self._outputs[id(result)] = result
 
+    def _loss(self, name: str, args: Any, kwargs: Any, result: Any, location: Any) -> None:
+        call = loss_call(
+            name,
+            arguments(args, kwargs),
+            result,
+            call=len(self._seen.trial.losses),
+            location=location,
+        )
+        if call is not None:
+            self._seen.losses.append(call)
+
     def _operand(self, tensor: torch.Tensor) -> Operand:
         return Operand(
             tuple(tensor.shape),
@@ -185,7 +234,14 @@ class _Recorder(TorchFunctionMode):
             id(tensor) in self._outputs,
         )
 
-    def _enter(self, module: torch.nn.Module, _: Any) -> None:
+    def _enter(self, module: torch.nn.Module, given: Any) -> None:
+        if isinstance(module, _BatchNorm) and id(module) in self._names:
+            learns = any(each.requires_grad for each in _tensors(given))
+            self._seen.learning_inputs[id(module)] = learns
+        if not self._inside and id(module) in self._roots and torch.is_grad_enabled():
+            key = self._roots[id(module)]
+            facts = {"model": key, "training": module.training, "modes": modes(module)}
+            self.chronicle.note("forward", module.parameters(), **facts)
         if id(module) in self._names:
             self._inside.append(self._names[id(module)])
 
@@ -198,6 +254,7 @@ class _Recorder(TorchFunctionMode):
 
     def _feed(self, leaf: torch.Tensor) -> None:
         self._seen.fed[id(leaf)] = leaf
+        self.chronicle.delivered(leaf)
 
 
 def _tensors(values: Any) -> list[torch.Tensor]:

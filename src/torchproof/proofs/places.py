@@ -19,7 +19,19 @@ _OURS = str(Path(__file__).parents[1]) + os.sep
 # They stand between the user's line and the event; our other modules stand above the user's code.
 _WATCHERS = (
     __file__,
-    *(str(Path(__file__).with_name(name)) for name in ("observe.py", "optimizers.py", "trail.py")),
+    *(
+        str(Path(__file__).with_name(f"{name}.py"))
+        for name in (
+            "observe",
+            "events",
+            "fingerprints",
+            "updates",
+            "optimizers",
+            "trail",
+            "warned",
+            "drawings",
+        )
+    ),
 )
 _LIBRARIES = (
     str(Path(torch.__file__).parent) + os.sep,
@@ -55,9 +67,13 @@ def defined_at(function: Optional[Callable[..., object]]) -> Optional[str]:
 
 def place(filename: str, line: int) -> str:
     """Write a place as ``path:line``, relative to the working directory if it lies under it."""
+    return f"{_relative(filename, os.getcwd())}:{line}"  # noqa: PTH109 - called often: no Path
+
+
+@lru_cache(maxsize=1024)
+def _relative(filename: str, here: str) -> str:
     path = Path(filename)
-    here = Path.cwd()
-    return f"{path.relative_to(here) if here in path.parents else path}:{line}"
+    return str(path.relative_to(here) if Path(here) in path.parents else path)
 
 
 @lru_cache(maxsize=1024)

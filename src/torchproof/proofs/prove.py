@@ -55,7 +55,7 @@ def prove(
 
     Raises:
         UsageError: A rule is not known, or ``build`` does not return a fresh trainee.
-        Exception: Whatever ``build``, ``step`` or ``predict`` raise, as it is.
+        Exception: Whatever ``build`` or the undisturbed ``step`` and ``predict`` raise, as it is.
     """
     __tracebackhide__ = True
     wanted = chosen(rules)
@@ -81,9 +81,14 @@ def _judge(rule: Rule, bench: Bench) -> tuple[list[Finding], str]:
     found: list[Finding] = []
     try:
         bench.require(rule.needs)
+    except Skip as why:
+        return found, str(why)
+    try:
         found.extend(rule.check(bench))
     except Skip as why:
         return found, str(why)
+    except Exception as error:  # noqa: BLE001 - the undisturbed step runs; the experiment does not
+        return found, f"the experiment failed ({type(error).__name__}: {error})"
     return found, ""
 
 

@@ -7,7 +7,7 @@ bits under it are not those of the prediction itself.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+Pick = Callable[[torch.Tensor], Optional[torch.Tensor]]
+
+
 class Mark(NamedTuple):
-    """One operation and what it made of the row, if its result has as many rows as the batch."""
+    """One operation and what it made of the row, or of what else is followed, if it made any."""
 
     name: str
     location: Optional[str]
@@ -31,7 +34,20 @@ class Mark(NamedTuple):
 @contextmanager
 def trail(row: int, rows: int) -> Iterator[list[Mark]]:
     """Follow a row through the operations of the block."""
-    follower = _Follower(row, rows)
+
+    def pick(result: torch.Tensor) -> Optional[torch.Tensor]:
+        # A second axis of the same size could be the batch as well; such a result says nothing.
+        batched = list(result.shape).count(rows) == 1 and len(result) == rows
+        return result[row] if batched else None
+
+    with follow(pick) as marks:
+        yield marks
+
+
+@contextmanager
+def follow(pick: Pick) -> Iterator[list[Mark]]:
+    """Follow what ``pick`` takes from the result of each operation of the block, None: nothing."""
+    follower = _Follower(pick)
     with follower:
         yield follower.marks
 
@@ -47,18 +63,17 @@ def parting(first: list[Mark], second: list[Mark]) -> Optional[Mark]:
 
 
 class _Follower(TorchFunctionMode):
-    def __init__(self, row: int, rows: int) -> None:
+    def __init__(self, pick: Pick) -> None:
         super().__init__()
         self.marks: list[Mark] = []
-        self._row, self._rows = row, rows
+        self._pick = pick
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         result = function(*args, **(kwargs or {}))
         if isinstance(result, torch.Tensor):
-            # A second axis of the same size could be the batch as well; such a result says nothing.
-            batched = list(result.shape).count(self._rows) == 1 and len(result) == self._rows
-            row = result.detach()[self._row].clone() if batched else None
-            self.marks.append(Mark(getattr(function, "__name__", ""), user_line(), row))
+            part = self._pick(result.detach())
+            copied = None if part is None else part.clone()
+            self.marks.append(Mark(getattr(function, "__name__", ""), user_line(), copied))
         return result

@@ -9,7 +9,7 @@ import torch
 from torchproof.errors import UsageError
 from torchproof.proofs.inference import Arguments, call_in_eval, first_call
 from torchproof.proofs.rule import Skip
-from torchproof.proofs.trees import clone
+from torchproof.proofs.trees import clone, named_tensors
 
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Trial:
         self.trainee = trainee
         self.optimizers = optimizers
         self.losses: list[float] = []
+        self.given: dict[str, torch.Tensor] = {}  # the very tensors that the last step got
         self._cost = cost
         self._arguments: list[Arguments] = []
 
@@ -45,6 +46,7 @@ class Trial:
         __tracebackhide__ = True
         self._cost.steps += 1
         batch = clone(self.trainee.batch)
+        self.given = named_tensors(batch)
         model = _default_model(self.trainee)
         if model is None:
             loss = self.trainee.step(batch)
@@ -99,7 +101,7 @@ class Trial:
 
     def state(self) -> dict[str, torch.Tensor]:
         """Copy every parameter and buffer, by name."""
-        tensors = {**parameters(self.trainee), **_buffers(self.trainee)}
+        tensors = state_tensors(self.trainee)
         return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
@@ -112,6 +114,11 @@ def parameters(trainee: Trainee) -> dict[str, torch.nn.Parameter]:
     }
     first = {id(parameter): name for name, parameter in reversed(list(named.items()))}
     return {name: named[name] for name in named if first[id(named[name])] == name}
+
+
+def state_tensors(trainee: Trainee) -> dict[str, torch.Tensor]:
+    """Return the parameters and buffers of all models by name."""
+    return {**parameters(trainee), **_buffers(trainee)}
 
 
 def _buffers(trainee: Trainee) -> dict[str, torch.Tensor]:

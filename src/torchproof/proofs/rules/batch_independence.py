@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
-
-import torch
 
 from torchproof.proofs.bits import distance, same
 from torchproof.proofs.finding import Finding
 from torchproof.proofs.places import defined_at
+from torchproof.proofs.replacement import (
+    all_rows,
+    persists,
+    predict_inputs,
+    predicted,
+    restored,
+    widen,
+)
 from torchproof.proofs.rule import Skip, rule
 from torchproof.proofs.seeds import fix_seed
 from torchproof.proofs.trail import Mark, parting, trail
-from torchproof.proofs.trees import main_output, map_tensors, named_tensors
+from torchproof.proofs.trees import named_tensors
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.trial import Trial
 
 ID = "batch-independence"
-# Rounding shrinks by eps(float64)/eps(float32) = 2**-29 when the precision is raised, a dependency
-# does not shrink at all; half way between the two, in powers of two, tells them apart.
-_SHRINKS = 2.0**-14
 _ORDINAL = {0: "first", -1: "last"}
 
 
@@ -51,7 +53,7 @@ def batch_independence(bench: Bench) -> Iterator[Finding]:
     """
     for row in (0, -1):
         gap = _gap(bench, row)
-        if gap and _persists(bench, row, gap):
+        if gap and persists(gap, partial(_gap, bench, row, double=True)):
             mark = _where(bench, row)
             yield Finding(
                 ID,
@@ -85,75 +87,32 @@ def _rows(inputs: Any) -> int:
     return rows
 
 
-def _gap(bench: Bench, row: int, dtype: Optional[torch.dtype] = None) -> float:
+def _gap(bench: Bench, row: int, *, double: bool = False) -> float:
     """Return how far the row's prediction moves when it stands in every place; 0.0: not a bit."""
-    with _trained(bench) as trial:
-        inputs = trial.inputs
+    with restored(bench) as trial:
+        inputs = predict_inputs(bench)
         rows = _rows(inputs)
-        if dtype is not None:
-            inputs = _widen(trial, inputs, dtype)
-        first = _predict(bench, trial, inputs)
-        again = _predict(bench, trial, inputs)
+        if double:
+            inputs = widen(trial, inputs)
+        first = predicted(bench, trial, inputs)
+        again = predicted(bench, trial, inputs)
         if len(first) != rows:
             raise Skip(f"the prediction has {len(first)} rows and the batch {rows}")
         if not same(first, again):
             raise Skip("two predictions for the same batch differ")
-        second = _predict(bench, trial, _replaced(inputs, row, rows))
+        second = predicted(bench, trial, all_rows(inputs, row, rows))
     if first.shape != second.shape:
         raise Skip("the shape of the prediction depends on the values of the batch")
     return 0.0 if same(first[row], second[row]) else distance(first[row], second[row])
 
 
-def _persists(bench: Bench, row: int, gap: float) -> bool:
-    """Tell a dependency from rounding: only the latter shrinks in float64."""
-    try:
-        return _gap(bench, row, torch.float64) >= gap * _SHRINKS
-    except Exception as error:
-        what = f"the prediction moved by {gap:.3g} with the other rows; float64 cannot be tried"
-        raise Skip(f"{what} ({type(error).__name__}: {error})") from error
-
-
 def _where(bench: Bench, row: int) -> Optional[Mark]:
     """Return the first operation in which the row is seen to depend on the others."""
     trails = []
-    with _trained(bench) as trial:
-        rows = _rows(trial.inputs)
-        for inputs in (trial.inputs, _replaced(trial.inputs, row, rows)):
+    with restored(bench) as trial:
+        rows = _rows(predict_inputs(bench))
+        for inputs in (predict_inputs(bench), all_rows(predict_inputs(bench), row, rows)):
             with fix_seed(bench.seed), trail(row, rows) as marks:
                 trial.predict(inputs)
             trails.append(marks)
     return parting(*trails)
-
-
-@contextmanager
-def _trained(bench: Bench) -> Iterator[Trial]:
-    with bench.trial() as trial:
-        for _ in bench.reference.losses:
-            trial.step()
-        yield trial
-
-
-def _predict(bench: Bench, trial: Trial, inputs: Any) -> torch.Tensor:
-    with fix_seed(bench.seed):
-        output = main_output(trial.predict(inputs))
-    if output is None:
-        raise Skip("the prediction holds no tensor with a batch dimension")
-    return output.detach().clone()
-
-
-def _replaced(inputs: Any, row: int, rows: int) -> Any:
-    """Return the inputs with one row in every place."""
-
-    def repeat(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.dim() == 0:
-            return tensor
-        return tensor.detach()[[row % rows] * rows].requires_grad_(tensor.requires_grad)
-
-    return map_tensors(inputs, repeat)
-
-
-def _widen(trial: Trial, inputs: Any, dtype: torch.dtype) -> Any:
-    for model in trial.trainee.models.values():
-        model.to(dtype)
-    torch.set_default_dtype(dtype)
-    return map_tensors(inputs, lambda each: each.to(dtype) if each.is_floating_point() else each)

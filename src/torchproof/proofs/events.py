@@ -1,0 +1,181 @@
+"""What happened in the step, in order: forward and backward passes, clipping, updates, schedules.
+
+`Chronicle` writes the order down. What torch has no hook for (a GradScaler, a scheduler, seeding)
+is wrapped for the block and is as before afterwards.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+
+import torch
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from torchproof.proofs.loss_calls import maker
+from torchproof.proofs.places import user_line
+from torchproof.proofs.trial import parameters
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from torch.optim import Optimizer
+
+    from torchproof.proofs.trial import Trial
+
+_CLIPPING = ("_foreach_norm", "tensor", "_foreach_clamp_min_", "clamp_")
+_CLIPPERS = ("clip_grad_norm_", "clip_grad_value_")
+_DEPTH = 12
+# Before torch 2.3 there is one for CUDA only.
+_SCALER: Any = getattr(torch.amp, "GradScaler", torch.cuda.amp.GradScaler)
+
+
+class Event(NamedTuple):
+    """One thing that happened in a call of the step, counted from 0.
+
+    ``kind`` is ``forward``, ``backward``, ``clip``, ``unscale``, ``update``, ``schedule`` or
+    ``seed``; ``touched`` holds the ids of the parameters concerned.
+    """
+
+    kind: str
+    call: int
+    touched: frozenset[int]
+    location: Optional[str]
+    facts: Mapping[str, Any]
+
+
+class Chronicle:
+    """Writes down what happens, in order."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.events: list[Event] = []
+        self._trial = trial
+        self._scaled: dict[int, tuple[Any, float]] = {}
+
+    def note(self, kind: str, touched: Iterable[Any] = (), **facts: Any) -> None:
+        """Write one event down, at the user's line that is running."""
+        ids = frozenset(id(each) for each in touched)
+        self.events.append(Event(kind, len(self._trial.losses), ids, user_line(), facts))
+
+    def backward(self, root: Any, leaves: Iterable[torch.Tensor]) -> None:
+        """Write a backward pass down: from which value, and times which loss scale."""
+        single = isinstance(root, torch.Tensor) and root.numel() == 1
+        value = float(root.detach()) if single and not root.is_complex() else None
+        scale = self._scaled[id(root)][1] if id(root) in self._scaled else 1.0
+        facts = {"made": maker(root), "nonzero": set(), "not finite": set()}
+        self.note("backward", leaves, root=value, scale=scale, **facts)
+
+    def delivered(self, parameter: torch.Tensor) -> None:
+        """Add a gradient that has arrived to the backward pass that brought it."""
+        last = next((each for each in reversed(self.events) if each.kind == "backward"), None)
+        grad = parameter.grad
+        if last is None or grad is None:
+            return
+        values = grad.coalesce().values() if grad.is_sparse else grad.detach()
+        if bool(values.any()):
+            last.facts["nonzero"].add(id(parameter))
+        if not bool(torch.isfinite(values).all()):
+            last.facts["not finite"].add(id(parameter))
+
+    def operation(self, name: str) -> None:
+        """Recognise gradient clipping by the torch function that calls this operation."""
+        if name not in _CLIPPING:
+            return
+        frame: Any = sys._getframe(2)  # noqa: SLF001 - the documented way to a frame
+        for _ in range(_DEPTH):
+            if frame is None or not frame.f_code.co_filename.endswith("clip_grad.py"):
+                return
+            if frame.f_code.co_name in _CLIPPERS:
+                self._clip(frame.f_locals)
+                return
+            frame = frame.f_back
+
+    def _clip(self, local: Mapping[str, Any]) -> None:
+        given, grads = local.get("parameters"), local.get("grads", ())
+        # A generator of parameters is used up by now; their gradients tell which they were.
+        several = given if isinstance(given, list) else self._with_gradients(grads)
+        some = any(bool(each.any()) for each in grads)
+        limit = local.get("max_norm", local.get("clip_value", 0.0))
+        self.note("clip", several, limit=float(limit), empty=not some)
+
+    def _with_gradients(self, grads: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+        memory = {each.data_ptr() for each in grads}
+        known = parameters(self._trial.trainee).values()
+        return [each for each in known if each.grad is not None and each.grad.data_ptr() in memory]
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear of scalers, schedulers and seeding in the block."""
+        with ExitStack() as stack:
+            stack.enter_context(_wrapped(_SCALER, "scale", after=self._scale))
+            stack.enter_context(_wrapped(_SCALER, "unscale_", before=self._unscale))
+            for kind in _schedulers():
+                stack.enter_context(_wrapped(kind, "step", before=self._schedule))
+            stack.enter_context(_wrapped(torch, "manual_seed", before=lambda *_: self.note("seed")))
+            yield
+
+    def _scale(self, scaler: Any, result: Any) -> None:
+        if scaler.is_enabled():
+            for each in [result] if isinstance(result, torch.Tensor) else list(result):
+                self._scaled[id(each)] = (each, float(scaler.get_scale()))
+
+    def _unscale(self, scaler: Any, optimizer: Any = None, *_: Any) -> None:
+        if scaler.is_enabled():
+            self.note("unscale", held_by([optimizer]))
+
+    def _schedule(self, scheduler: Any, *_: Any) -> None:
+        # Every scheduler steps once when it is made.
+        maker = sys._getframe(2).f_code.co_name  # noqa: SLF001 - the documented way to a frame
+        if maker in ("_initial_step", "__init__"):
+            return
+        inner = getattr(scheduler, "_schedulers", [])
+        owners = [getattr(each, "optimizer", None) for each in (scheduler, *inner)]
+        self.note("schedule", held_by(owners))
+
+
+def held_by(optimizers: Iterable[Optional[Optimizer]]) -> list[torch.Tensor]:
+    """Return the parameters that these optimizers hold."""
+    known = [each for each in optimizers if isinstance(each, torch.optim.Optimizer)]
+    return [each for one in known for group in one.param_groups for each in group["params"]]
+
+
+def _schedulers() -> list[Any]:
+    """Return every scheduler class with a ``step`` of its own."""
+    waiting: list[Any] = [LRScheduler, ReduceLROnPlateau]
+    found: dict[Any, None] = {}
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        if "step" in vars(kind):
+            found[kind] = None
+    return list(found)
+
+
+@contextmanager
+def _wrapped(
+    owner: Any,
+    name: str,
+    *,
+    before: Optional[Callable[..., None]] = None,
+    after: Optional[Callable[..., None]] = None,
+) -> Iterator[None]:
+    """Call a function with the arguments before, or with self and the result after, each call."""
+    original = vars(owner)[name]
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if before is not None:
+            before(*args, *kwargs.values())
+        result = original(*args, **kwargs)
+        if after is not None:
+            after(args[0], result)
+        return result
+
+    setattr(owner, name, call)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)

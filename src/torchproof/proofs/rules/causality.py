@@ -1,0 +1,68 @@
+"""What is predicted at a position must not depend on later ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torchproof.proofs.finding import Finding
+from torchproof.proofs.rule import Skip, rule
+from torchproof.proofs.sequences import leak, sequence, where
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchproof.proofs.bench import Bench
+
+ID = "causality"
+
+
+@rule(
+    ID,
+    summary="the output at a position does not depend on later tokens",
+    source="transformers #48745 (RoFormer and others see the future), #31673; nanochat #844",
+    needs=("reproducible",),
+    severity="error",
+)
+def causality(bench: Bench) -> Iterator[Finding]:
+    """A model that is trained to give later tokens does not see them.
+
+    Decided by overwriting all tokens from a position on by other tokens, at several positions: the
+    outputs before it have to keep their bits. If they do not, it is repeated in float64, as in
+    `batch-independence`. Judged where it is declared (``Trainee(causal=True)``), and where the
+    gradient of the loss shows that every position which the loss reads is trained to give a later
+    token of the model's own input; then only these positions are judged, so that a prefix may
+    be read in both directions.
+
+    Assumes rows, then positions as the first two dimensions of input and output. Skipped with
+    ``causal=False``, if the step does not train a model on later tokens, if the model cannot be
+    called in eval mode as the step calls it, if float64 is needed and cannot be used, or if the
+    step is not reproducible.
+    """
+    declared = bench.trainee.causal
+    if declared is False:
+        raise Skip("Trainee(causal=False) says that outputs may see later tokens")
+    seen = bench.once(sequence)
+    if seen is None:
+        raise Skip("no model gives one output for each position of a sequence")
+    if not declared and (seen.shift is None or seen.shift < 1):
+        raise Skip("the step does not train it to give the next token; causal=True declares it")
+    found = leak(bench, seen, everywhere=bool(declared))
+    if found is None:
+        return
+    mark = where(bench, seen, found)
+    yield Finding(
+        ID,
+        "error",
+        f"The output at position {found.position} depends on later tokens: changing those from "
+        f"position {found.cut} on changed it by {found.gap:.3g}.",
+        evidence={
+            "changed from position": found.cut,
+            "output that changed": found.position,
+            "largest change": found.gap,
+            "first seen in": mark.name if mark else "not known",
+        },
+        location=mark.location if mark else None,
+        remedy="mask = torch.triu(torch.ones(T, T, dtype=torch.bool), 1)  # hides later positions; "
+        "Trainee(causal=False) if they may be seen",
+    )

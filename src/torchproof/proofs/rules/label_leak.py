@@ -1,0 +1,153 @@
+"""A prediction must not read the labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Optional
+
+import torch
+
+from torchproof.proofs.batches import Parted, parted, plain_tensors, reversed_rows
+from torchproof.proofs.bits import distance, same
+from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.inference import call_in_eval
+from torchproof.proofs.pairing import LabelChange, aligned, label_changes
+from torchproof.proofs.places import defined_at
+from torchproof.proofs.probe import Call, module_at, undisturbed
+from torchproof.proofs.replacement import about, predicted, restored
+from torchproof.proofs.rule import Skip, rule
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchproof.proofs.bench import Bench
+
+ID = "label-leak"
+
+
+@rule(
+    ID,
+    summary="a prediction does not depend on the labels",
+    source="deepchecks (identifier and label leakage); Kaufman et al., KDD 2011",
+    needs=("reproducible",),
+    severity="error",
+)
+def label_leak(bench: Bench) -> Iterator[Finding]:
+    """With other labels in the batch, the prediction stays the same.
+
+    Decided where the loss compares labels with a model's output (it gives another gradient for
+    other labels when it is given the same outputs), so that classes a generator is asked for
+    are not taken for labels.
+
+    * With a ``predict``: predicting for the batch with its labels exchanged gives other bits. Of
+      labels with several positions only the last is changed, and earlier ones of the prediction
+      have to keep their bits, so that a decoder may be given the labels before.
+    * Without: the labels change what the step first calls the model with, and that its output in
+      eval mode. An error where they are mixed with other values; a warning where the labels are an
+      argument of their own, as for a margin loss in the model.
+
+    Assumes that what ``Trainee(target=...)`` names is not known when predicting.
+    Skipped without labels, if all are alike, with several models and no ``predict``, or if the step
+    is not reproducible or does not run with other labels.
+    """
+    changes = bench.once(label_changes)
+    if not any(mask.any() for change in changes for mask in change.told.values()):
+        return
+    found = _by_predict(bench) if bench.trainee.predict else _by_arguments(bench, changes)
+    if found is not None:
+        yield found
+
+
+def _by_predict(bench: Bench) -> Optional[Finding]:
+    whole = parted(bench.trainee)
+    late = any(each.dim() > 1 and each.shape[1] > 1 for each in whole.labels.values())
+    with restored(bench) as trial:
+        first = predicted(bench, trial, whole.batch)
+        again = predicted(bench, trial, whole.batch)
+        second = predicted(bench, trial, _other_labels(whole, late=late))
+    if not same(first, again):
+        raise Skip("two predictions for the same batch differ")
+    if late and first.shape == second.shape and first.dim() > 1:
+        first, second = first[:, :-1], second[:, :-1]
+    if same(first, second):
+        return None
+    return Finding(
+        ID,
+        "error",
+        f"The prediction reads the labels ({listed(list(whole.labels))}): exchanging them changed "
+        f"it by {distance(first, second):.3g}.",
+        evidence={"largest change": distance(first, second)},
+        location=defined_at(bench.trainee.predict),
+        remedy='predict = lambda batch: model(batch["x"])  # the inputs alone',
+    )
+
+
+def _other_labels(whole: Parted, *, late: bool) -> Any:
+    turned = reversed_rows(whole.rows)
+
+    def change(labels: torch.Tensor) -> torch.Tensor:
+        if not late or labels.dim() < len(("rows", "positions")):
+            return turned(labels)
+        fresh = labels.detach().clone()
+        fresh[:, -1] = turned(labels)[:, -1]
+        return fresh
+
+    return whole.change(change, labels=True)
+
+
+def _by_arguments(bench: Bench, changes: list[LabelChange]) -> Optional[Finding]:
+    whole = parted(bench.trainee)
+    if len(bench.trainee.models) > 1:
+        raise Skip("there are several models; give Trainee a predict")
+    if any(each.numel() != len(each) for each in whole.labels.values() if each.dim()):
+        return None
+    before = bench.once(undisturbed)
+    for change in changes:
+        pairs = aligned(before, change.probe)
+        # A model that is called without the labels first (adversarial examples) can do so later.
+        first_calls = {pair[0].path: pair for pair in reversed(pairs)}
+        for first, second in first_calls.values():
+            gap = _moved(bench, first, second) if _mixed(first, second) else 0.0
+            if gap:
+                return _finding(first, gap, list(whole.labels.values()))
+    return None
+
+
+def _mixed(first: Call, second: Call) -> bool:
+    """Tell whether a model got rows that it did not get before, in whatever order."""
+    pairs = zip(plain_tensors(first.arguments).values(), plain_tensors(second.arguments).values())
+    return first.gradient is not None and any(_new_rows(*pair) for pair in pairs)
+
+
+def _new_rows(first: torch.Tensor, second: torch.Tensor) -> bool:
+    if first.shape != second.shape or first.dim() == 0 or same(first, second):
+        return False
+    known = {str(row.tolist()) for row in first}
+    return first.dim() == 1 or any(str(row.tolist()) not in known for row in second)
+
+
+def _moved(bench: Bench, first: Call, second: Call) -> float:
+    with restored(bench) as trial:
+        outputs = [
+            about(call_in_eval(module_at(trial.trainee, call.path), call.arguments))
+            for call in (first, second)
+        ]
+    return 0.0 if same(*outputs) else distance(*outputs)
+
+
+def _finding(call: Call, gap: float, labels: list[torch.Tensor]) -> Finding:
+    own = any(
+        given.numel() == each.numel() and torch.equal(given.flatten(), each.flatten().to(given))
+        for given in plain_tensors(call.arguments).values()
+        for each in labels
+    )
+    return Finding(
+        ID,
+        "warning" if own else "error",
+        f"The step gives the model the labels: exchanging them changed its output in eval mode by "
+        f"{gap:.3g}.",
+        evidence={"largest change": gap, "labels are an argument of their own": own},
+        location=None,
+        remedy='model(batch["x"])  # the inputs alone, or Trainee(predict=...) as it is done '
+        "without labels",
+    )

@@ -1,0 +1,133 @@
+"""Each position of a sequence must be compared with the label that is meant for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Optional
+
+import torch
+
+from torchproof.proofs.finding import Finding
+from torchproof.proofs.losses_seen import loss_line
+from torchproof.proofs.probe import undisturbed
+from torchproof.proofs.rule import Skip, rule
+from torchproof.proofs.sequences import leak, sequence, uses_the_past
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchproof.proofs.bench import Bench
+    from torchproof.proofs.sequences import Sequence
+
+ID = "label-positions"
+_DIMS = len(("rows", "positions", "classes"))
+
+
+@rule(
+    ID,
+    summary="each position is compared with the label that is meant for it",
+    source="discuss.huggingface.co (labels shifted twice); pytorch CrossEntropyLoss (N, C, d1)",
+    needs=("reproducible",),
+    severity="error",
+)
+def label_positions(bench: Bench) -> Iterator[Finding]:
+    """A language model's position t meets token t + 1, and its classes stay together.
+
+    Decided on the gradient of the loss at the model's output, which is the probability less one at
+    the label. The label of each position is read from it and looked up in the model's own input.
+
+    * It is the position's own token or an earlier one, though the model is causal and sees it: the
+      labels are not shifted.
+    * It is the token after the next one: they are shifted twice.
+    * The gradient sums to zero over no axis of the output, yet does over the axis that the output
+      gets when it is *reshaped* to (rows, classes, positions): the loss normalises over a mixture
+      of positions.
+
+    Assumes rows, then positions as the first two dimensions of input and output. Skipped if no
+    model is trained by cross-entropy on the tokens of its own input, with ``causal=False``, or if
+    the step is not reproducible.
+    """
+    scrambled = _scrambled(bench)
+    if scrambled is not None:
+        yield _mixture(bench, scrambled)
+        return
+    if bench.trainee.causal is False:
+        raise Skip("Trainee(causal=False) says that outputs may see later tokens")
+    seen = bench.once(sequence)
+    if seen is None or seen.shift is None:
+        raise Skip("no model is trained to give the tokens of its own input")
+    if seen.shift == 1 or (seen.shift < 1 and not _sees_only_the_past(bench, seen)):
+        return
+    yield _misplaced(bench, seen)
+
+
+def _sees_only_the_past(bench: Bench, seen: Sequence) -> bool:
+    return leak(bench, seen, everywhere=True) is None and uses_the_past(bench, seen)
+
+
+def _misplaced(bench: Bench, seen: Sequence) -> Finding:
+    shift = seen.shift or 0
+    which = {0: "its own token, which it sees", -1: "the token before it, which it has seen"}
+    text = which.get(shift, f"the token {shift} positions later, not the next one")
+    return Finding(
+        ID,
+        "error",
+        f"Each position is trained to give {text}: the labels are shifted "
+        f"{'not at all' if shift == 0 else 'the wrong way' if shift < 0 else 'twice'}.",
+        evidence={"shift": shift, "positions": int(seen.asked.sum())},
+        location=loss_line(bench),
+        remedy="loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())  "
+        "# shift once, in the batch, the model or the step",
+    )
+
+
+def _mixture(bench: Bench, shape: list[int]) -> Finding:
+    return Finding(
+        ID,
+        "error",
+        f"The output {shape} is reshaped where its axes have to be exchanged: what the loss takes "
+        f"for the classes of one position comes from several.",
+        evidence={"shape of the output": shape},
+        location=loss_line(bench),
+        remedy="logits.transpose(1, 2)  # instead of reshape or view",
+    )
+
+
+def _scrambled(bench: Bench) -> Optional[list[int]]:
+    """Return the shape of an output over none of whose axes the loss normalises, but reshaped."""
+    for call in bench.once(undisturbed).judged:
+        gradient = call.gradient
+        if gradient is None or gradient.dim() < _DIMS:
+            continue
+        rows, second, last = gradient.shape[0], gradient.shape[1], gradient.shape[-1]
+        flat = gradient.reshape(rows, -1)
+        if _within(flat.reshape(rows, second, -1), 1) or _within(flat.reshape(rows, -1, last), 2):
+            continue
+        exchanged = (flat.reshape(rows, last, -1), 1), (flat.reshape(rows, -1, second), 2)
+        if second != last and any(_sums_to_zero(*each) for each in exchanged):
+            return list(gradient.shape)
+    return None
+
+
+def _within(gradient: torch.Tensor, axis: int) -> bool:
+    """Tell whether the loss normalises over an axis or over equal parts of it (anchors, books)."""
+    untyped: Any = gradient
+    size = gradient.shape[axis]
+    parts = [part for part in range(2, size + 1) if size % part == 0]
+    return any(
+        _sums_to_zero(untyped.unflatten(axis, (size // part, part)), which)
+        for part in parts
+        for which in (axis, axis + 1)
+    )
+
+
+def _sums_to_zero(gradient: torch.Tensor, axis: int) -> bool:
+    """Tell whether all sums along an axis vanish but for rounding, and not all terms do.
+
+    A sum of n terms is off by at most n * eps times the sum of their sizes.
+    """
+    terms = gradient.shape[axis]
+    wide = gradient.double()
+    size = wide.abs().sum(axis)
+    bound = terms * torch.finfo(gradient.dtype).eps * size
+    return terms > 1 and bool(size.any()) and bool((wide.sum(axis).abs() <= bound).all())

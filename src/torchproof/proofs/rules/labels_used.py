@@ -1,0 +1,84 @@
+"""The labels must have a say in training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from torchproof.proofs.batches import parted, reversed_rows
+from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.losses_seen import OF_CLASSES, loss_line, losses_of_outputs
+from torchproof.proofs.pairing import aligned, label_changes
+from torchproof.proofs.probe import probe, undisturbed
+from torchproof.proofs.rule import rule
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchproof.proofs.bench import Bench
+    from torchproof.proofs.observe import Operation
+    from torchproof.proofs.probe import Probe
+
+ID = "labels-used"
+
+
+@rule(
+    ID,
+    summary="training depends on the labels",
+    source="Karpathy, A Recipe for Training Neural Networks (2019); target made of the prediction",
+    needs=("reproducible",),
+    severity="error",
+)
+def labels_used(bench: Bench) -> Iterator[Finding]:
+    """With other labels the step computes another loss or another gradient.
+
+    Decided by overwriting the label of the first row, of the last row, and reversing the order of
+    all labels: if each time the loss and every gradient at the models' outputs keep their bits, the
+    labels are not used. An error where the step gives a model's output to a loss function that
+    would fit the labels in kind and shape; else a warning, as a self-supervised step may leave the
+    labels in its batch alone.
+
+    Assumes that what ``Trainee(target=...)`` names are labels. Skipped without labels, if all are
+    alike, or if the step is not reproducible or does not run with other labels.
+    """
+    before = bench.once(undisturbed)
+    if any(not _alike(before, change.probe) for change in bench.once(label_changes)):
+        return
+    whole = parted(bench.trainee)
+    turned = whole.change(reversed_rows(whole.rows), labels=True)
+    if not _alike(before, probe(bench, turned)):
+        return
+    labels = next(iter(whole.labels.values()))
+    fitting = [each for each in losses_of_outputs(bench) if _would_fit(each, labels)]
+    yield Finding(
+        ID,
+        "error" if fitting else "warning",
+        f"The labels ({listed(list(whole.labels)) or 'y'}) are not used: with other labels the "
+        f"step computes the same loss and the same gradients.",
+        evidence={"experiments": 3, "change of the loss": 0.0, "loss": before.loss},
+        location=fitting[0].location if fitting else loss_line(bench),
+        remedy='loss = loss_function(prediction, batch["y"]), or Trainee(target=None) if the step '
+        "is meant to learn without labels",
+    )
+
+
+def _alike(before: Probe, after: Probe) -> bool:
+    pairs = [
+        (one.gradient, other.gradient)
+        for one, other in aligned(before, after)
+        if one.gradient is not None
+    ]
+    same = all(other is not None and torch.equal(one, other) for one, other in pairs)
+    return same and before.loss == after.loss
+
+
+def _would_fit(loss: Operation, labels: torch.Tensor) -> bool:
+    """Tell whether a loss of a model's output could have taken the labels."""
+    output = next(each for each in loss.operands if each.is_output)
+    if loss.name in OF_CLASSES and not labels.is_floating_point():
+        classes = output.shape[1] if len(output.shape) > 1 else 0
+        return int(labels.max()) < classes and len(output.shape) == labels.dim() + 1
+    squeezed = [[size for size in each if size != 1] for each in (output.shape, labels.shape)]
+    return squeezed[0] == squeezed[1]

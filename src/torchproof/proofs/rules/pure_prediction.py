@@ -1,0 +1,121 @@
+"""Predicting must say the same for the same batch, and change nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.places import defined_at
+from torchproof.proofs.purity import purity
+from torchproof.proofs.rule import rule
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchproof.proofs.bench import Bench
+    from torchproof.proofs.purity import Purity
+
+ID = "pure-prediction"
+
+
+@rule(
+    ID,
+    summary="predicting twice says the same and leaves nothing behind",
+    source="pytorch #124464 (attention dropout in eval), timm #1978; TrainCheck, OSDI 2025",
+    needs=("reproducible", "predict"),
+    severity="error",
+)
+def pure_prediction(bench: Bench) -> Iterator[Finding]:
+    """A prediction depends on its batch alone and does not change the process.
+
+    Decided by predicting three times for one batch: twice from one seed, once from another.
+
+    * The first two differ by a bit: something is carried from call to call (error).
+    * The third differs, and an operation that drops values drew random numbers: dropout is active
+      (error; a warning if a model is called several times for the same input, as Monte Carlo
+      dropout does). Other randomness is taken for meant: a sampler.
+    * A switch of torch (gradients, default dtype, autocast) is left in another position (error).
+    * A random stream ends in one state wherever it started: it was seeded, and training repeats
+      its draws after every evaluation (error).
+    * A tensor of the batch was changed in place (error).
+
+    Assumes nothing. Skipped if the step is not reproducible or nothing can be predicted.
+    """
+    found = bench.once(purity)
+    place = defined_at(bench.trainee.predict)
+    if found.switches:
+        yield _left(found, place)
+    if found.streams:
+        yield _seeded(found, place)
+    if found.batch:
+        yield _changed(found, place)
+    elif found.again:
+        yield _carried(found, place)
+    if found.dropouts:
+        yield _dropped(found, place)
+
+
+def _left(found: Purity, place: str | None) -> Finding:
+    name, (old, new) = next(iter(found.switches.items()))
+    return Finding(
+        ID,
+        "error",
+        f"Predicting leaves a switch of torch in another position: {name} was {old}, is {new}.",
+        evidence={name: f"{old} -> {new}" for name, (old, new) in found.switches.items()},
+        location=place,
+        remedy="with torch.no_grad(): ...  # a with statement, which puts it back",
+    )
+
+
+def _seeded(found: Purity, place: str | None) -> Finding:
+    return Finding(
+        ID,
+        "error",
+        f"Predicting seeds {listed(found.streams)}: training draws the same numbers after every "
+        f"evaluation.",
+        evidence={"seeded": listed(found.streams), "different states before, one after": 2},
+        location=place,
+        remedy="with torch.random.fork_rng(): ...  # or a torch.Generator of its own",
+    )
+
+
+def _changed(found: Purity, place: str | None) -> Finding:
+    return Finding(
+        ID,
+        "error",
+        f"Predicting changes the batch it is given: {listed(found.batch)}.",
+        evidence={"tensors changed": len(found.batch), "second prediction off by": found.again},
+        location=place,
+        remedy="x = x / 255  # instead of x /= 255 or x.div_(255)",
+    )
+
+
+def _carried(found: Purity, place: str | None) -> Finding:
+    return Finding(
+        ID,
+        "error",
+        f"The second prediction for the same batch differs from the first by {found.again:.3g}: "
+        f"something is carried over.",
+        evidence={"largest change": found.again},
+        location=place,
+        remedy="keep no state between calls in attributes; give hidden states as arguments",
+    )
+
+
+def _dropped(found: Purity, place: str | None) -> Finding:
+    first = found.dropouts[0]
+    return Finding(
+        ID,
+        "warning" if found.passes > 1 else "error",
+        f"Dropout is active while predicting ({first.name}): from another seed the prediction "
+        f"differs by {found.reseeded:.3g}.",
+        evidence={
+            "operation": first.name,
+            "times": len(found.dropouts),
+            "largest change": found.reseeded,
+        },
+        location=first.location or place,
+        remedy="model.eval()  # and F.dropout(x, p, training=self.training), "
+        "dropout_p=self.p if self.training else 0.0",
+    )

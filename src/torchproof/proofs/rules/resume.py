@@ -1,0 +1,126 @@
+"""Training must be able to go on from what is saved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from torchproof.proofs.attributes import kept, plain_attributes, unlike, unsaved_buffers
+from torchproof.proofs.bits import different
+from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.rule import rule
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchproof.proofs.bench import Bench
+    from torchproof.proofs.trial import Trial
+
+ID = "resume"
+
+
+class _Owner(NamedTuple):
+    """Something that is saved by its ``state_dict``."""
+
+    path: str
+    owner: Any
+    severity: str
+
+
+@rule(
+    ID,
+    summary="training goes on the same after its state_dicts were saved and loaded",
+    source="OneTrainer #1604; slime #1547; diffusers #8312",
+    needs=("observation", "reproducible", "updates"),
+    severity="error",
+)
+def resume(bench: Bench) -> Iterator[Finding]:
+    """What the optimizer remembers between steps is in its ``state_dict``.
+
+    Decided by an experiment, if a step changes a plain attribute or an unsaved buffer of a module,
+    an optimizer or the declared scheduler: before the last call those attributes are given the
+    values that they have in a fresh object, as after loading a checkpoint. If training then comes
+    out with other bits, a resumed run is not the run it resumes: an error for the tensors of an
+    optimizer, a warning otherwise (a hidden state may be meant to start anew).
+
+    Assumes that objects are saved by their ``state_dict``; those that bring one of their own, and
+    torch's own, are trusted. Skipped if the step is not reproducible or fewer than two optimizer
+    steps were seen.
+    """
+    if not _owners(bench.observation.trial):
+        return
+    with bench.trial() as trial:
+        fresh = {each.path: kept(_attributes(each.owner)) for each in _owners(trial)}
+        for _ in range(len(bench.reference.losses) - 1):
+            trial.step()
+        lost = _reset(trial, fresh)
+        if not lost:
+            return
+        try:
+            trial.step()
+        except Exception as error:  # noqa: BLE001 - the reset is to blame: undisturbed, it has run
+            yield _finding(lost, f"the next step fails ({type(error).__name__}: {error})", [])
+            return
+        names = different(bench.reference.state, trial.state())
+        if names or bench.differs(trial.losses):
+            yield _finding(lost, f"{listed(names) or 'the loss'} come out different", names)
+
+
+def _owners(trial: Trial) -> list[_Owner]:
+    models = trial.trainee.models.items()
+    modules = [pair for key, model in models for pair in model.named_modules(prefix=key)]
+    owners = [_Owner(path or type(each).__name__, each, "warning") for path, each in modules]
+    optimizers = [_Owner(type(each).__name__, each, "error") for each in trial.optimizers]
+    scheduler = trial.trainee.scheduler
+    owners += optimizers
+    if scheduler is not None:
+        owners.append(_Owner(type(scheduler).__name__, scheduler, "warning"))
+    return [each for each in owners if _hides(each.owner)]
+
+
+def _hides(owner: Any) -> bool:
+    """Tell whether an object of the user's may hold state that its state_dict leaves out."""
+    kind = type(owner)
+    if kind.__module__.partition(".")[0] == "torch" or not hasattr(owner, "__dict__"):
+        return False
+    bases = (torch.nn.Module, torch.optim.Optimizer)
+    theirs = next((base for base in bases if isinstance(owner, base)), None)
+    if theirs is None or kind.state_dict is not theirs.state_dict:
+        return False
+    return not (theirs is bases[0] and kind.get_extra_state is not bases[0].get_extra_state)
+
+
+def _attributes(owner: Any) -> dict[str, Any]:
+    return {**plain_attributes(owner), **unsaved_buffers(owner)}
+
+
+def _reset(trial: Trial, fresh: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+    """Give changed attributes their first values back; return their names and severities."""
+    lost = []
+    for path, owner, severity in _owners(trial):
+        before = fresh.get(path, {})
+        now = _attributes(owner)
+        for name in unlike(before, now):
+            if name not in before:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, before[name])
+            tensors = isinstance(now.get(name), (torch.Tensor, list, dict))
+            lost.append((f"{path}.{name}", severity if tensors else "warning"))
+    return lost
+
+
+def _finding(lost: list[tuple[str, str]], what: str, names: list[str]) -> Finding:
+    severity = "error" if any(each == "error" for _, each in lost) else "warning"
+    called = [name for name, _ in lost]
+    return Finding(
+        ID,
+        severity,
+        f"A resumed run is not the run it resumes: {listed(called)} changes while training and is "
+        f"not in the state_dict; without it, {what}.",
+        evidence={"attributes lost": len(lost), "tensors that differ": len(names)},
+        location=None,
+        remedy="keep it in optimizer.state[parameter], or in a buffer of the module",
+    )

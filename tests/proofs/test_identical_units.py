@@ -1,0 +1,82 @@
+"""Bugs of the class `identical-units`; the marked line is where it shows."""
+
+import lookalikes
+import pytest
+import torch
+import zoo
+from torch import nn
+
+import torchproof
+
+
+RULE = "identical-units"
+
+
+def constant(value, *, bias=True):
+    def build():
+        model = nn.Sequential(nn.Linear(4, 8, bias=bias), nn.Sigmoid(), nn.Linear(8, 3))
+        for each in model.parameters():
+            nn.init.constant_(each, value)
+        return zoo.classifier(model, zoo.classes(4))
+
+    return build
+
+
+def test_every_weight_the_same_constant(caught):
+    finding, _ = caught(RULE, constant(0.1))
+    assert finding.message.startswith("All units of 0.weight are copies of one")
+    assert "kaiming_uniform_" in finding.remedy
+
+
+def test_every_weight_zero_behind_a_relu(caught):
+    def build():
+        model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        for each in model.parameters():
+            nn.init.zeros_(each)
+        return zoo.classifier(model, zoo.classes(4))
+
+    finding, _ = caught(RULE, build)
+    assert "started as one constant" in finding.message
+    assert finding.evidence["value"] == 0.0
+
+
+def test_one_filter_copied_over_a_convolution(caught):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.filters, self.head = nn.Conv2d(1, 4, 3), nn.Linear(4, 3, bias=False)
+            with torch.no_grad():
+                self.filters.weight.copy_(self.filters.weight[:1].expand(4, -1, -1, -1))
+                self.filters.bias.zero_()
+                self.head.weight.copy_(self.head.weight[:, :1].expand(-1, 4))
+
+        def forward(self, x):
+            return self.head(self.filters(x).relu().mean((2, 3)))  # here
+
+    finding, line = caught(RULE, lambda: zoo.classifier(Net(), zoo.classes(1, 6, 6)))
+    assert line.endswith("# here")
+    assert finding.evidence["rows of the first"] == 4
+
+
+def test_a_dead_layer_is_an_info():
+    def build():
+        model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        nn.init.constant_(model[0].bias, -100.0)
+        return zoo.classifier(model, zoo.classes(4))
+
+    proof = torchproof.prove(build, rules=[RULE])
+    assert [each.severity for each in proof.findings] == ["info"]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lookalikes.rezero,
+        lookalikes.zero_initialised_head_with_absent_classes,
+        lookalikes.adapter_that_starts_at_zero,
+        zoo.lora_on_a_frozen_base,
+        zoo.warm_up_from_zero,
+    ],
+)
+def test_zeros_that_part_are_silent(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings

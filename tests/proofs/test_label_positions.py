@@ -1,0 +1,116 @@
+"""Bugs of the class `label-positions`."""
+
+import pytest
+import tokens
+import torch
+import torch.nn.functional as F  # noqa: N812 - as everybody writes it
+import zoo
+from torch import nn
+
+import torchproof
+
+
+RULE = "label-positions"
+
+
+def language(loss_of, batch=None, model=None, **options):
+    words = tokens.sentences()
+    batch = batch or {"x": words, "y": words}
+    return tokens.trainee(model or tokens.LanguageModel(), batch, loss_of, **options)
+
+
+def test_labels_that_are_not_shifted(caught):
+    def loss_of(model, batch):
+        return F.cross_entropy(model(batch["x"]).flatten(0, 1), batch["y"].flatten())  # here
+
+    finding, line = caught(RULE, lambda: language(loss_of))
+    assert line.endswith("# here")
+    assert finding.evidence["shift"] == 0
+
+
+def test_labels_that_are_shifted_twice(caught):
+    def build():
+        words = tokens.sentences(tokens.LENGTH + 1)
+        batch = {"x": words[:, :-1], "y": words[:, 1:]}
+        return language(lambda m, b: tokens.next_token_loss(m(b["x"]), b["y"]), batch)
+
+    finding, _ = caught(RULE, build)
+    assert finding.evidence["shift"] == 2
+
+
+def test_labels_that_are_shifted_the_wrong_way(caught):
+    def loss_of(model, batch):
+        return F.cross_entropy(model(batch["x"])[:, 1:].flatten(0, 1), batch["y"][:, :-1].flatten())
+
+    finding, _ = caught(RULE, lambda: language(loss_of))
+    assert finding.evidence["shift"] == -1
+
+
+def test_classes_that_are_reshaped_instead_of_exchanged(caught):
+    def loss_of(model, batch):
+        logits = model(batch["x"])
+        return F.cross_entropy(logits.reshape(len(logits), tokens.WORDS, -1), batch["y"])
+
+    finding, _ = caught(RULE, lambda: language(loss_of))
+    assert "reshaped" in finding.message
+
+
+def segmentation(arrange):
+    def loss_of(model, batch):
+        return F.cross_entropy(*arrange(model(batch["x"]), batch["y"]))
+
+    batch = {"x": torch.randn(4, 1, 5, 5), "y": torch.randint(0, 3, (4, 5, 5))}
+    return tokens.trainee(nn.Conv2d(1, 3, 3, padding=1), batch, loss_of)
+
+
+def test_an_image_flattened_before_its_channels_are_last(caught):
+    caught(RULE, lambda: segmentation(lambda out, y: (out.reshape(-1, 3), y.flatten())))
+
+
+def image_right():
+    return segmentation(lambda out, y: (out, y))
+
+
+def image_flattened_right():
+    return segmentation(lambda out, y: (out.permute(0, 2, 3, 1).reshape(-1, 3), y.flatten()))
+
+
+def anchors():
+    """Each place of the grid has two anchors of three classes."""
+
+    def loss_of(model, batch):
+        logits = model(batch["x"]).unflatten(1, (2, 3))
+        return F.cross_entropy(logits.transpose(1, 2), batch["y"])
+
+    batch = {"x": torch.randn(4, 1, 6, 6), "y": torch.randint(0, 3, (4, 2, 6, 6))}
+    return tokens.trainee(nn.Conv2d(1, 6, 3, padding=1), batch, loss_of)
+
+
+def regression_over_time():
+    batch = {"x": torch.randn(4, 6, 2), "y": torch.randn(4, 6, 1)}
+    return tokens.trainee(nn.Linear(2, 1), batch, lambda m, b: F.mse_loss(m(b["x"]), b["y"]))
+
+
+def confident_language_model():
+    """Logits so large that probabilities are zero or one."""
+
+    def loss_of(model, batch):
+        return tokens.next_token_loss(50 * model(batch["x"]), batch["y"])
+
+    return language(loss_of)
+
+
+LOOK_ALIKES = [
+    image_right,
+    image_flattened_right,
+    anchors,
+    regression_over_time,
+    confident_language_model,
+]
+
+
+@pytest.mark.parametrize(
+    "build", [*LOOK_ALIKES, *tokens.RIGHT, *zoo.HEALTHY], ids=lambda build: build.__name__
+)
+def test_right_programs_are_silent(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings

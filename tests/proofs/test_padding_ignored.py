@@ -1,0 +1,224 @@
+"""Bugs of the class `padding-ignored`."""
+
+import pairs
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812 - as everybody writes it
+import zoo
+from torch import nn
+
+import torchproof
+
+
+RULE = "padding-ignored"
+WORDS = 9
+LENGTHS = torch.tensor([7, 4, 6, 7, 2, 5])
+
+
+class Reader(nn.Module):
+    """Embeds tokens, lets them see each other, and reads the sentence or each place."""
+
+    def __init__(self, pool=None, *, use_mask=True):
+        super().__init__()
+        self.embed = nn.Embedding(WORDS, 8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head, self.pool, self.use_mask = nn.Linear(8, 3), pool, use_mask
+
+    def forward(self, tokens, mask):
+        x = self.embed(tokens)
+        hidden = ~mask if self.use_mask else None
+        x = x + self.attention(x, x, x, key_padding_mask=hidden)[0]
+        return self.head(x if self.pool is None else self.pool(x, mask))
+
+
+def masked_mean(x, mask):
+    return (x * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+
+
+def sentences(name="mask", *, labels_per_place=False):
+    mask = torch.arange(7) < LENGTHS[:, None]
+    tokens = torch.randint(1, WORDS, (6, 7)) * mask
+    labels = torch.tensor([0, 1, 2, 1, 0, 2])
+    return {"x": tokens, name: mask, "y": tokens % 3 if labels_per_place else labels}
+
+
+def classifier(model, name="mask", **options):
+    def loss_of(model, batch):
+        return F.cross_entropy(model(batch["x"], batch[name].bool()), batch["y"])
+
+    return pairs.learner(model, sentences(name), loss_of, **options)
+
+
+def tagger(ignore):
+    def loss_of(model, batch):
+        labels = batch["y"].masked_fill(~batch["mask"], -100) if ignore else batch["y"]
+        return F.cross_entropy(model(batch["x"], batch["mask"]).transpose(1, 2), labels)  # here
+
+    return pairs.learner(Reader(), sentences(labels_per_place=True), loss_of)
+
+
+def test_padding_that_is_attended(caught):
+    finding, _ = caught(RULE, lambda: classifier(Reader(masked_mean, use_mask=False)))
+    assert finding.evidence["length"] == 2
+    assert finding.evidence["padding known by"] == "mask"
+
+
+def test_padding_in_a_mean(caught):
+    caught(RULE, lambda: classifier(Reader(lambda x, mask: x.mean(1))))
+
+
+def test_the_last_place_instead_of_the_last_word(caught):
+    caught(RULE, lambda: classifier(Reader(lambda x, mask: x[:, -1]), "attention_mask"))
+
+
+def test_a_mask_the_other_way_round(caught):
+    def build():
+        model = Reader(masked_mean)
+        inner = model.forward
+        model.forward = lambda tokens, mask: inner(tokens, ~mask | (mask.cumsum(1) == 1))
+        return classifier(model)
+
+    caught(RULE, build)
+
+
+def test_lengths_that_a_recurrent_model_does_not_use(caught):
+    caught(RULE, lambda: recurrent(lambda model, x, _: model.gru(model.embed(x))[1][0]))
+
+
+def test_a_loss_that_counts_padding(caught):
+    finding, line = caught(RULE, lambda: tagger(ignore=False))
+    assert line.endswith("# here")
+    assert finding.evidence["padded places counted"] == int((7 - LENGTHS).sum())
+
+
+def test_a_predict_of_ones_own(caught):
+    def build():
+        trainee = classifier(Reader(masked_mean))
+        model = trainee.model
+        everywhere = torch.ones(1, 1, dtype=torch.bool)
+        trainee.predict = lambda batch: model.eval()(  # here
+            batch["x"], everywhere.expand_as(batch["x"])
+        ).detach()
+        return trainee
+
+    _, line = caught(RULE, build)
+    assert line.endswith("# here")
+
+
+def recurrent(read):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed, self.gru = nn.Embedding(WORDS, 8), nn.GRU(8, 8, batch_first=True)
+            self.head = nn.Linear(8, 3)
+
+        def forward(self, x, lengths):
+            return self.head(read(self, x, lengths))
+
+    batch = sentences()
+    batch = {"x": batch["x"], "lengths": LENGTHS, "y": batch["y"]}
+    return pairs.learner(
+        Model(), batch, lambda m, b: F.cross_entropy(m(b["x"], b["lengths"]), b["y"])
+    )
+
+
+def packed():
+    def read(model, x, lengths):
+        packed = nn.utils.rnn.pack_padded_sequence(
+            model.embed(x), lengths, batch_first=True, enforce_sorted=False
+        )
+        return model.gru(packed)[1][0]
+
+    return recurrent(read)
+
+
+def masked():
+    return classifier(Reader(masked_mean))
+
+
+def masked_with_a_large_negative_number():
+    class Biased(Reader):
+        def forward(self, tokens, mask):
+            x = self.embed(tokens)
+            bias = torch.zeros(len(x), 1, x.shape[1]).masked_fill(~mask[:, None], -1e4)
+            x = x + F.scaled_dot_product_attention(x, x, x, attn_mask=bias)
+            return self.head(masked_mean(x, mask))
+
+    return classifier(Biased(), "attention_mask")
+
+
+def fast_path():
+    class Encoder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed, self.head = nn.Embedding(WORDS, 8), nn.Linear(8, 3)
+            layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+            self.encoder = nn.TransformerEncoder(layer, 2)
+
+        def forward(self, tokens, mask):
+            return self.head(self.encoder(self.embed(tokens), src_key_padding_mask=~mask)[:, 0])
+
+    return classifier(Encoder())
+
+
+def tags_without_padding():
+    return tagger(ignore=True)
+
+
+def ones_for_padding():
+    def loss_of(model, batch):
+        return F.cross_entropy(model(batch["x"], ~batch["padding_mask"]), batch["y"])
+
+    batch = sentences()
+    batch = {"x": batch["x"], "padding_mask": ~batch["mask"], "y": batch["y"]}
+    return pairs.learner(Reader(masked_mean), batch, loss_of)
+
+
+def mask_of_hidden_tokens():
+    """Masked modelling: the mask chooses what is asked, and everything is seen."""
+    hidden = torch.rand(6, 7) < 0.5
+    hidden[0], hidden[1] = False, torch.arange(7) >= 5
+    tokens = torch.randint(1, WORDS, (6, 7))
+
+    def loss_of(model, batch):
+        logits = model(batch["x"].masked_fill(batch["mask"], 0), torch.ones_like(batch["mask"]))
+        return F.cross_entropy(logits[batch["mask"]], batch["y"][batch["mask"]] % 3)
+
+    return pairs.learner(Reader(), {"x": tokens, "mask": hidden, "y": tokens}, loss_of)
+
+
+def mask_of_the_answer():
+    """Only the end of each sentence is learned; its start is read all the same."""
+    asked = torch.arange(7) >= LENGTHS[:, None] - 1
+    asked[0] = True
+
+    def loss_of(model, batch):
+        logits = model(batch["x"], torch.ones_like(batch["mask"]))
+        each = F.cross_entropy(logits.transpose(1, 2), batch["y"], reduction="none")
+        return (each * batch["mask"]).sum() / batch["mask"].sum()
+
+    tokens = torch.randint(1, WORDS, (6, 7))
+    return pairs.learner(Reader(), {"x": tokens, "mask": asked, "y": tokens % 3}, loss_of)
+
+
+RIGHT = [
+    masked,
+    masked_with_a_large_negative_number,
+    packed,
+    fast_path,
+    tags_without_padding,
+    ones_for_padding,
+    mask_of_hidden_tokens,
+    mask_of_the_answer,
+]
+
+
+@pytest.mark.parametrize("build", [*RIGHT, *zoo.HEALTHY[:4]])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_right_programs_are_silent(build, seed):
+    assert not torchproof.prove(build, rules=[RULE], seed=seed).findings
+
+
+@pytest.mark.parametrize("build", RIGHT[:6])
+def test_padding_is_recognised(build):
+    assert not torchproof.prove(build, rules=[RULE]).skipped

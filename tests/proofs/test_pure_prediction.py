@@ -1,0 +1,156 @@
+"""Bugs of the class `pure-prediction`."""
+
+import random
+
+import numpy as np
+import pairs
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812 - as everybody writes it
+import zoo
+from torch import nn
+
+import torchproof
+
+
+RULE = "pure-prediction"
+
+
+def predicting(predict, model=None):
+    model = model or zoo.mlp()
+    return pairs.learner(
+        model,
+        pairs.labelled(4),
+        lambda m, b: F.cross_entropy(m(b["x"]), b["y"]),
+        predict=predict and (lambda batch: predict(model, batch["x"])),
+    )
+
+
+def test_dropout_that_never_stops(caught):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.head(F.dropout(x, 0.5))  # here
+
+    finding, line = caught(RULE, lambda: predicting(None, Model()))
+    assert line.endswith("# here")
+    assert finding.evidence["operation"] == "dropout"
+
+
+def test_attention_that_drops_in_eval(caught):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = nn.Linear(4, 4), nn.Linear(4, 3)
+
+        def forward(self, x):
+            z = self.body(x)[:, None].expand(-1, 5, -1)
+            z = F.scaled_dot_product_attention(z, z, z, dropout_p=0.4)
+            return self.head(z.mean(1))
+
+    finding, _ = caught(RULE, lambda: predicting(None, Model()))
+    assert "scaled_dot_product_attention" in finding.message
+
+
+def test_eval_forgotten(caught):
+    caught(RULE, lambda: predicting(lambda model, x: model(x).detach()))
+
+
+def test_state_carried_from_call_to_call(caught):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.head, self.state = nn.GRUCell(4, 8), nn.Linear(8, 3), None
+
+        def forward(self, x):
+            self.state = self.cell(x, self.state).detach() if not self.training else None
+            return self.head(self.cell(x, self.state))
+
+    finding, _ = caught(RULE, lambda: predicting(None, Model()))
+    assert "carried over" in finding.message
+
+
+def test_the_batch_changed_in_place(caught):
+    finding, _ = caught(RULE, lambda: predicting(lambda m, x: m.eval()(x.div_(255)).detach()))
+    assert finding.message == "Predicting changes the batch it is given: x."
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [torch.manual_seed, random.seed, np.random.seed],
+)
+def test_a_seed_set_while_predicting(caught, seed):
+    def predict(model, x):
+        seed(0)
+        with torch.no_grad():
+            return model.eval()(x)
+
+    finding, _ = caught(RULE, lambda: predicting(predict))
+    assert "seeds" in finding.message
+
+
+def test_gradients_switched_off_for_ever(caught):
+    def build():
+        def predict(model, x):
+            torch.set_grad_enabled(False)
+            return model.eval()(x)
+
+        trainee = predicting(predict)
+        inner = trainee.step
+
+        def step(batch):
+            with torch.enable_grad():
+                return inner(batch)
+
+        trainee.step = step
+        return trainee
+
+    finding, _ = caught(RULE, build)
+    assert finding.evidence["gradients"] == "True -> False"
+
+
+def test_another_default_dtype(caught):
+    def predict(model, x):
+        torch.set_default_dtype(torch.float64)
+        return model.eval()(x).detach()
+
+    caught(RULE, lambda: predicting(predict))
+
+
+def test_taking_the_labels_out_is_no_change():
+    def build():
+        trainee = predicting(None)
+        model = trainee.model
+
+        def predict(batch):
+            batch.pop("y")
+            return model.eval()(input=batch["x"]).detach()
+
+        trainee.predict = predict
+        return trainee
+
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+def test_monte_carlo_dropout_is_warned():
+    (finding,) = torchproof.prove(pairs.monte_carlo_dropout, rules=[RULE]).findings
+    assert finding.severity == "warning"
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pairs.autoencoder_that_samples,
+        pairs.sampler_with_a_generator_of_its_own,
+        pairs.sampling_that_puts_the_seed_back,
+        pairs.generator_of_noise,
+        zoo.transformer_encoder,
+        zoo.lstm_over_sequences,
+        zoo.parametrized_weights,
+    ],
+)
+def test_right_programs_are_silent(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings

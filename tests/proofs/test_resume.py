@@ -1,0 +1,118 @@
+"""Bugs of the class `resume`."""
+
+import lookalikes
+import pytest
+import torch
+import zoo
+from torch import nn
+
+import torchproof
+
+
+RULE = "resume"
+
+
+class Momentum(torch.optim.Optimizer):
+    """Keeps its memory outside ``self.state``."""
+
+    def __init__(self, params):
+        super().__init__(params, {"lr": 0.1})
+        self.memory = [torch.zeros_like(each) for each in self.param_groups[0]["params"]]
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for each, old in zip(self.param_groups[0]["params"], self.memory, strict=True):
+            old.mul_(0.9).add_(each.grad)
+            each.sub_(old, alpha=0.1)
+
+
+def with_optimizer(kind):
+    def build():
+        model = zoo.mlp()
+        return zoo.classifier(model, zoo.classes(4), kind(model.parameters()))
+
+    return build
+
+
+def test_momentum_kept_in_an_attribute(caught):
+    finding, _ = caught(RULE, with_optimizer(Momentum))
+    assert "Momentum.memory changes while training and is not in the state_dict" in finding.message
+
+
+def test_momentum_in_a_dictionary_by_position(caught):
+    class Named(Momentum):
+        def __init__(self, params):
+            super().__init__(params)
+            self.named = dict(enumerate(self.memory))
+
+        @torch.no_grad()
+        def step(self, closure=None):
+            for place, each in enumerate(self.param_groups[0]["params"]):
+                self.named[place] = 0.9 * self.named[place] + each.grad
+                each.sub_(self.named[place], alpha=0.1)
+
+    finding, _ = caught(RULE, with_optimizer(Named))
+    assert finding.evidence["attributes lost"] == 1
+
+
+def test_a_memory_made_at_the_first_step(caught):
+    class Late(torch.optim.Optimizer):
+        def __init__(self, params):
+            super().__init__(params, {"lr": 0.1})
+            self.mean = None
+
+        @torch.no_grad()
+        def step(self, closure=None):
+            (first, *_), *_ = (group["params"] for group in self.param_groups)
+            size = first.grad.norm()
+            self.mean = size if self.mean is None else 0.9 * self.mean + 0.1 * size
+            for each in self.param_groups[0]["params"]:
+                each.sub_(each.grad / self.mean, alpha=0.1)
+
+    caught(RULE, with_optimizer(Late))
+
+
+def test_a_count_is_a_warning():
+    class Counting(torch.optim.SGD):
+        count = 0
+
+        def step(self, closure=None):
+            self.count += 1
+            self.param_groups[0]["lr"] = 0.1 / self.count
+            return super().step(closure)
+
+    Counting.__module__ = __name__
+    proof = torchproof.prove(with_optimizer(lambda p: Counting(p, 0.1)), rules=[RULE])
+    assert [each.severity for each in proof.findings] == ["warning"]
+
+
+def test_a_hidden_state_is_a_warning():
+    class Stateful(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.head, self.h = nn.GRUCell(4, 8), nn.Linear(8, 3), None
+
+        def forward(self, x):
+            self.h = self.cell(x, None if self.h is None else self.h.detach())
+            return self.head(self.h)
+
+    proof = torchproof.prove(lambda: zoo.classifier(Stateful(), zoo.classes(4)), rules=[RULE])
+    assert [each.severity for each in proof.findings] == ["warning"]
+
+
+@pytest.mark.parametrize("build", [lookalikes.lookahead, zoo.sharpness_aware_minimisation])
+def test_memory_in_the_state_is_silent(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+def test_what_is_remembered_and_not_used_is_silent():
+    class Logging(torch.optim.SGD):
+        def __init__(self, params):
+            super().__init__(params, 0.1)
+            self.norms = []
+
+        def step(self, closure=None):
+            self.norms.append(float(self.param_groups[0]["params"][0].grad.norm()))
+            return super().step(closure)
+
+    assert not torchproof.prove(with_optimizer(Logging), rules=[RULE]).findings
