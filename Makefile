@@ -8,7 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench bench-verdict bench-faults clean
 
 demo: $(READY)  ## the whole way on a small real project
 	$(BIN)/torchproof demo
@@ -29,6 +29,11 @@ format: $(READY)
 
 bench: $(READY)  ## the figures that README and docs state
 	$(BIN)/python -m benchmarks.overhead
+
+bench-verdict: $(READY)  ## error rates, runs needed and false alarms of the statistics
+	$(BIN)/python -m benchmarks.verdict.compare
+	$(BIN)/python -m benchmarks.verdict.detect
+	$(BIN)/python -m benchmarks.verdict.blame
 
 clean:
 	rm -rf $(VENV)
