@@ -103,6 +103,27 @@ def test_a_failure_names_its_cause():
     assert "[implicit-broadcast at " in result.reason
 
 
+def test_a_step_that_shuffles_inputs_and_labels_together_is_right():
+    """What the model saw then lies in another order than the batch's labels."""
+
+    def build():
+        model = torch.nn.Linear(8, 8)
+        optimizer = torch.optim.Adam(model.parameters(), 0.05)
+
+        def step(batch):
+            order = torch.randperm(8)
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(batch["x"][order]), batch["y"][order])
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return Trainee(model, {"x": torch.eye(8), "y": torch.arange(8)}, step)
+
+    result = torchproof.overfit(build, steps=100)
+    assert result.converged, result.reason
+
+
 @pytest.mark.parametrize("build", zoo.HEALTHY, ids=lambda build: build.__name__)
 def test_right_programs_converge(build):
     result = torchproof.overfit(build, steps=40)

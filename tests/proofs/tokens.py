@@ -194,6 +194,21 @@ def translation_with_teacher_forcing(predict=True):  # noqa: FBT002 - a variant,
     return trainee(model, batch, loss_of, **options)
 
 
+def translation_that_shifts_its_labels_inside():
+    """The model is called with the labels (as T5 and BART are) and hides each from its position."""
+
+    class Shifting(Translator):
+        def forward(self, source, labels):
+            late = torch.cat([torch.zeros_like(labels[:, :1]), labels[:, :-1]], 1)
+            return super().forward(source, late)
+
+    def loss_of(model, batch):
+        logits = model(batch["source"], batch["y"])
+        return F.cross_entropy(logits.transpose(1, 2), batch["y"])
+
+    return trainee(Shifting(), {"source": sentences(LENGTH + 2), "y": sentences()}, loss_of)
+
+
 def copying_translation():
     """Labels are the source, and the source is read as a whole."""
 
@@ -242,6 +257,7 @@ RIGHT = [
     masked_language_model,
     autoencoder_of_tokens,
     translation_with_teacher_forcing,
+    translation_that_shifts_its_labels_inside,
     copying_translation,
     tagging,
     two_books_of_codes,

@@ -16,12 +16,12 @@ import torch
 
 from torchproof.errors import UsageError
 from torchproof.proofs.bench import Bench
-from torchproof.proofs.bits import different
+from torchproof.proofs.bits import different, same
 from torchproof.proofs.isolation import untouched
 from torchproof.proofs.optimizers import optimizer_hooks
 from torchproof.proofs.prove import prove
 from torchproof.proofs.rule import Skip
-from torchproof.proofs.trees import main_output
+from torchproof.proofs.trees import main_output, named_tensors
 
 
 if TYPE_CHECKING:
@@ -144,6 +144,8 @@ def _predicts_wrong(bench: Bench, trial: Trial) -> str:
     learned = math.isfinite(curve[-1]) and curve[-1] < _LEARNED * curve[0]
     if not learned or not _are_classes(labels) or not _is_classifier(bench, labels):
         return ""
+    if not _in_the_order_of_labels(trial):
+        return ""
     try:
         output = main_output(trial.predict())
     except Skip:
@@ -159,6 +161,18 @@ def _predicts_wrong(bench: Bench, trial: Trial) -> str:
         f"the loss fell from {curve[0]:.4g} to {curve[-1]:.4g}, but predict gets only {right} of "
         f"{int(counted.sum())} labels right"
     )
+
+
+def _in_the_order_of_labels(trial: Trial) -> bool:
+    """Tell whether what is predicted for is the batch's own, as a step may shuffle its rows."""
+    if trial.trainee.predict is not None:
+        return True
+    batch = named_tensors(trial.trainee.batch).values()
+    try:
+        inputs = named_tensors(trial.inputs).values()
+    except Skip:
+        return False
+    return all(any(same(given, own) for own in batch) for given in inputs)
 
 
 def _are_classes(labels: Any) -> bool:

@@ -7,10 +7,11 @@ stay in their domain, the shapes stay the same, and so the bits of what does not
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import torch
 from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
 
 from torchproof.proofs.probe import undisturbed
 from torchproof.proofs.rule import Skip
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 # Rounding shrinks by eps(float64)/eps(float32) = 2**-29 when the precision is raised, a dependency
 # does not shrink at all; half way between the two, in powers of two, tells them apart.
 _SHRINKS = 2.0**-14
+_NARROW = (torch.float32, torch.float16, torch.bfloat16)
+_WIDER: dict[Any, Any] = dict.fromkeys(
+    (torch.Tensor.float, torch.Tensor.half, torch.Tensor.bfloat16), torch.Tensor.double
+)
 
 
 @contextmanager
@@ -130,10 +135,29 @@ def persists(gap: float, in_double: Callable[[], float]) -> bool:
         Skip: It cannot be found in float64.
     """
     try:
-        return in_double() >= gap * _SHRINKS
+        with _Unrounded():
+            return in_double() >= gap * _SHRINKS
     except Exception as error:
         what = f"the prediction moved by {gap:.3g}; float64 cannot be tried"
         raise Skip(f"{what} ({type(error).__name__}: {error})") from error
+
+
+class _Unrounded(TorchFunctionMode):
+    """Leaves out the casts to a narrower type that code makes itself: they round in float64 too.
+
+    Attention in float32 whatever the model is in (GPT-J, CodeGen), norms, rotary angles.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Optional[dict[str, Any]] = None
+    ) -> Any:
+        """Call the function with float64 for every narrower type that it is asked for."""
+        wide = {name: _wide(each) for name, each in (kwargs or {}).items()}
+        return _WIDER.get(func, func)(*map(_wide, args), **wide)
+
+
+def _wide(argument: Any) -> Any:
+    return torch.float64 if isinstance(argument, torch.dtype) and argument in _NARROW else argument
 
 
 def widen(trial: Trial, inputs: Any) -> Any:

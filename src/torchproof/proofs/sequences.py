@@ -121,6 +121,15 @@ def uses_the_past(bench: Bench, seen: Sequence) -> bool:
     return bool(elements_that_differ(first, second)[:, cut:].any())
 
 
+def uses_its_own(bench: Bench, seen: Sequence) -> bool:
+    """Tell whether an output depends on the input at its own position, where later ones do not."""
+    with restored(bench) as trial:
+        first = _output(trial, seen, seen.call.arguments)
+        length = seen.asked.shape[1]
+        second = _output(trial, seen, _changed(seen, slice(length // 2, length)))
+    return bool(elements_that_differ(first, second)[:, length // 2].any())
+
+
 def _gap(found: Optional[Leak]) -> float:
     return 0.0 if found is None else found.gap
 

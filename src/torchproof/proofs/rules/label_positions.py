@@ -10,7 +10,7 @@ from torchproof.proofs.finding import Finding
 from torchproof.proofs.losses_seen import loss_line
 from torchproof.proofs.probe import undisturbed
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.sequences import leak, sequence, uses_the_past
+from torchproof.proofs.sequences import leak, sequence, uses_its_own, uses_the_past
 
 
 if TYPE_CHECKING:
@@ -56,13 +56,16 @@ def label_positions(bench: Bench) -> Iterator[Finding]:
     seen = bench.once(sequence)
     if seen is None or seen.shift is None:
         raise Skip("no model is trained to give the tokens of its own input")
-    if seen.shift == 1 or (seen.shift < 1 and not _sees_only_the_past(bench, seen)):
+    if seen.shift == 1 or (seen.shift < 1 and not _has_seen_it(bench, seen)):
         return
     yield _misplaced(bench, seen)
 
 
-def _sees_only_the_past(bench: Bench, seen: Sequence) -> bool:
-    return leak(bench, seen, everywhere=True) is None and uses_the_past(bench, seen)
+def _has_seen_it(bench: Bench, seen: Sequence) -> bool:
+    """Tell whether a causal model sees the label; one that shifts its own input does not."""
+    if leak(bench, seen, everywhere=True) is not None or not uses_the_past(bench, seen):
+        return False
+    return seen.shift != 0 or uses_its_own(bench, seen)
 
 
 def _misplaced(bench: Bench, seen: Sequence) -> Finding:
