@@ -35,6 +35,9 @@ bench-verdict: $(READY)  ## error rates, runs needed and false alarms of the sta
 	$(BIN)/python -m benchmarks.verdict.detect
 	$(BIN)/python -m benchmarks.verdict.blame
 
+bench-faults: $(READY)  ## public bugs and their right twins, by tool
+	$(BIN)/python -m benchmarks.faults
+
 clean:
 	rm -rf $(VENV)
 

@@ -1,0 +1,1 @@
+"""The public corpus of silent bugs, each with its right twin, and what finds them."""
