@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinja2 import FunctionLoader, StrictUndefined, TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from torchproof.assets import asset
 from torchproof.report.body import FOOTER
 from torchproof.report.budget import characters, fit, octets
 from torchproof.report.view import view
@@ -26,8 +26,6 @@ SUMMARY_BYTES = 1024 * 1024
 # The marker is written by the hub and the footer after the template.
 RESERVED = 1_024
 
-_PACKAGE = Path(__file__).parents[1] / "templates"
-_CHECKOUT = Path(__file__).parents[3] / "templates"
 _MINUTE = 60
 
 
@@ -102,8 +100,8 @@ def environment(templates: Mapping[str, str]) -> ImmutableSandboxedEnvironment:
 
 def sources() -> dict[str, str]:
     """Return torchproof's own templates by name."""
-    directory = _PACKAGE if _PACKAGE.is_dir() else _CHECKOUT
-    return {path.name: path.read_text("utf-8") for path in sorted(directory.glob("*.md.j2"))}
+    found = sorted(asset("templates").glob("*.md.j2"))
+    return {path.name: path.read_text("utf-8") for path in found}
 
 
 def _tidy(text: str) -> str:
