@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
 MAX_OUTPUT = 64 * 1024
 
@@ -73,6 +73,25 @@ class Diagnosis:
 
     what: str
     remedy: str
+
+
+class Tail:
+    """Passes output on as it comes and keeps the end of it, which is where failures are told."""
+
+    def __init__(self, on_output: Callable[[bytes], None]) -> None:
+        self._on_output = on_output
+        self._kept = bytearray()
+
+    def __call__(self, data: bytes) -> None:
+        """Take what comes next."""
+        self._kept.extend(data)
+        del self._kept[:-MAX_OUTPUT]
+        self._on_output(data)
+
+    @property
+    def text(self) -> str:
+        """What was kept; hostile."""
+        return self._kept.decode("utf-8", "replace")
 
 
 def diagnose(output: str, *, local: Collection[str] = ()) -> Diagnosis | None:

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from torchproof.errors import ConfigError, HostError
-from torchproof.run.diagnose import Diagnosis, diagnose, plain
+from torchproof.run.diagnose import Diagnosis, Tail, diagnose, plain
 from torchproof.run.seal import Command
 
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 TIMEOUT = 3600.0
-TAIL = 64 * 1024
 UNUSED_DAYS = 14
 
 _INSTALL = ("uv", "pip", "install")
@@ -139,22 +138,16 @@ def make(
     """
     if not environment.script:
         return environment.python
-    tail = bytearray()
-
-    def keep(data: bytes) -> None:
-        tail.extend(data)
-        del tail[:-TAIL]
-        on_output(data)
-
+    tail = Tail(on_output)
     command = Command(
         argv=("sh", "-euc", environment.script),
         env=environment.env,
         timeout=timeout,
         cwd=environment.directory,
     )
-    done = seal.run(command, on_output=keep)
+    done = seal.run(command, on_output=tail)
     if done.exit_code or done.timed_out:
-        diagnosis = _why(done, tail.decode("utf-8", "replace"))
+        diagnosis = _why(done, tail.text)
         raise HostError(diagnosis.what, diagnosis.remedy, where="user environment")
     return environment.python
 

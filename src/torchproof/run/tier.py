@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchproof.record import PASSED, fold_file, how_it_died
-from torchproof.run.diagnose import diagnose
+from torchproof.run.diagnose import Tail, diagnose
 from torchproof.run.seal import Command
 
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from torchproof.run.lease import Lease
     from torchproof.run.seal import Completed, Seal
     from torchproof.settings import Settings
-
-TAIL = 64 * 1024
 
 
 def run_tier(
@@ -68,19 +66,13 @@ def run_tier(
         gpu=lease.uuid if lease else None,
         cwd=directory,
     )
-    tail = bytearray()
-
-    def keep(data: bytes) -> None:
-        tail.extend(data)
-        del tail[:-TAIL]
-        on_output(data)
-
-    done = seal.run(command, on_output=keep)
+    tail = Tail(on_output)
+    done = seal.run(command, on_output=tail)
     record = fold_file(seal.results_here / name, tier=job.tier, exit_code=done.exit_code)
     fingerprint = {**record.fingerprint, "hardware": hardware(lease)}
     cost = replace(record.cost, seconds=round(done.seconds, 3))
     record = replace(record, tier=job.tier, seed=job.seed, fingerprint=fingerprint, cost=cost)
-    return _explained(record, done, tier.timeout, tail.decode("utf-8", "replace"))
+    return _explained(record, done, tier.timeout, tail.text)
 
 
 def hardware(lease: Lease | None) -> dict[str, str]:
