@@ -41,18 +41,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Cost": "finding",
-    "Finding": "finding",
-    "Overfit": "overfit",
-    "Proof": "prove",
-    "Rule": "rule",
-    "Trainee": "trainee",
-    "constant_weights": "weights",
-    "fix_seed": "seeds",
-    "overfit": "overfit",
-    "prove": "prove",
-    "rules": "rule",
-    "set_constant_weights": "weights",
+    "Cost": "proofs.finding",
+    "Finding": "proofs.finding",
+    "Overfit": "proofs.overfit",
+    "Proof": "proofs.prove",
+    "Rule": "proofs.rule",
+    "Trainee": "proofs.trainee",
+    "constant_weights": "proofs.weights",
+    "fix_seed": "proofs.seeds",
+    "overfit": "proofs.overfit",
+    "prove": "proofs.prove",
+    "rules": "proofs.rule",
+    "set_constant_weights": "proofs.weights",
 }
 
 
@@ -62,7 +62,7 @@ def __getattr__(name: str) -> Any:
     if importlib.util.find_spec("torch") is None:
         what = "torch is not installed in this environment"
         raise HostError(what, f"torchproof.{name} needs it: install the torch your project uses.")
-    value = getattr(importlib.import_module(f"torchproof.proofs.{_HOMES[name]}"), name)
+    value = getattr(importlib.import_module(f"torchproof.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 

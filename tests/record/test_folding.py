@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from torchproof.record import dumps, fold, fold_file, how_it_died, loads
+from torchproof.record import Example, dumps, fold, fold_file, how_it_died, loads
 from torchproof.record.events import _OPTIONAL, _REQUIRED
 
 
@@ -160,3 +160,24 @@ def test_whatever_was_written_folds_into_a_record_that_can_be_read(lines, exit_c
     record = fold(lines, exit_code=exit_code)
     again = loads(dumps(record))
     assert dumps(again) == dumps(record)
+
+
+def test_what_a_test_finds_out_joins_what_the_session_knew():
+    start = (START[0], {**START[1], "fingerprint": {"data": {"a": "1"}}})
+    data = ("fingerprint", {"kind": "data", "name": "b", "value": "2"})
+    training = ("fingerprint", {"kind": "training", "name": "t", "value": "3"})
+    record = fold(events(start, data, training, end()))
+    assert record.fingerprint == {"data": {"a": "1", "b": "2"}, "training": {"t": "3"}}
+
+
+def test_the_examples_a_model_fails_on_travel_with_the_record():
+    words = {"shown": "not good", "expected": "negative", "got": "positive"}
+    record = fold(events(START, ("example", {"test": "a", "name": "negation", **words}), end()))
+    assert record.examples == (Example("a", "negation", **words),)
+    assert loads(dumps(record)) == record
+
+
+def test_a_record_from_before_there_were_examples_can_be_read():
+    document = json.loads(dumps(fold([])))
+    del document["examples"]
+    assert loads(json.dumps(document).encode()).examples == ()

@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from torchproof.errors import RecordError
-from torchproof.record.model import Cost, Curve, Finding, Leak, Metric, Outcome, Record, Source
+from torchproof.record.model import (
+    Cost,
+    Curve,
+    Example,
+    Finding,
+    Leak,
+    Metric,
+    Outcome,
+    Record,
+    Source,
+)
 from torchproof.record.strict_json import number, parse, spell
 
 
@@ -26,6 +36,7 @@ _LISTS = {
     "metrics": Metric,
     "curves": Curve,
     "leaks": Leak,
+    "examples": Example,
 }
 
 
@@ -80,7 +91,7 @@ def build(kind: Any, values: Mapping[str, Any]) -> Any:
 def _record(document: Mapping[str, Any]) -> Record:
     values = {key: item for key, item in document.items() if key != "schema"}
     for name, kind in _LISTS.items():
-        values[name] = tuple(build(kind, item) for item in values[name])
+        values[name] = tuple(build(kind, item) for item in values.get(name, ()))
     values["notes"] = tuple(values["notes"])
     values["cost"] = Cost(**values["cost"])
     values["source"] = Source(**values["source"]) if values["source"] else None

@@ -11,6 +11,8 @@ metric          test, name, value, unit, better, seed, tolerance
 finding         test, rule, severity, message, evidence, location, remedy, waived
 curve           test, name, values, converged, steps, reason, seed
 leak            test, what, message
+example         test, name, shown, expected, got
+fingerprint     kind, name, value
 note            message
 session-end     exit_code, seconds
 ==============  ====================================================================
@@ -53,6 +55,8 @@ _REQUIRED: Mapping[str, Mapping[str, Any]] = {
     "finding": {"test": str, "rule": str, "severity": str, "message": str},
     "curve": {"test": str, "name": str, "values": list},
     "leak": {"test": str, "what": str, "message": str},
+    "example": {"test": str, "name": str, "shown": str},
+    "fingerprint": {"kind": str, "name": str, "value": str},
     "note": {"message": str},
     "session-end": {"exit_code": int},
 }
@@ -67,6 +71,7 @@ _OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     },
     "finding": {"evidence": dict, "location": _TEXT, "remedy": str, "waived": str},
     "curve": {"converged": bool, "steps": int, "reason": str, "seed": (int, type(None))},
+    "example": {"expected": str, "got": str},
     "session-end": {"seconds": (int, float)},
 }
 _OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed", "crashed", "not-run")
@@ -137,6 +142,7 @@ def _usable(name: str, value: Any) -> bool:
 
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "attempts": lambda value: value >= 0,
+    "kind": bool,
     "evidence": lambda value: len(value) <= MAX_EVIDENCE and _depth(value) <= MAX_EVIDENCE_DEPTH,
     "name": bool,
     "rule": bool,

@@ -19,6 +19,7 @@ from torchproof.record.model import (
     PASSED,
     Cost,
     Curve,
+    Example,
     Finding,
     Leak,
     Metric,
@@ -34,13 +35,14 @@ if TYPE_CHECKING:
 MAX_LINES = 100_000
 MAX_ITEMS = 10_000
 MAX_CURVES = 1_000
+MAX_EXAMPLES = 200
 MAX_NOTES = 900  # the schema's 1,000, less what folding itself has to say
 MAX_KINDS = 20
 MAX_NAMES = 1_000
 
 # Windows, where only developers are, has neither flag.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-_KINDS = {"metric": Metric, "finding": Finding, "curve": Curve, "leak": Leak}
+_KINDS = {"metric": Metric, "finding": Finding, "curve": Curve, "leak": Leak, "example": Example}
 
 
 def fold_file(path: Union[str, Path], *, tier: str = "", exit_code: Optional[int] = None) -> Record:
@@ -107,6 +109,7 @@ class _Run:
         self.outcomes: dict[str, Outcome] = {}
         self.items: dict[str, list[Any]] = {}
         self.notes: list[str] = []
+        self.facts: dict[str, dict[str, str]] = {}
         self.unreadable = 0
 
     def take(self, line: bytes) -> None:
@@ -133,6 +136,8 @@ class _Run:
         elif kind == "note":
             if len(self.notes) < MAX_NOTES:
                 self.notes.append(fields["message"])
+        elif kind == "fingerprint":
+            self.facts.setdefault(fields["kind"], {})[fields["name"]] = fields["value"]
         else:
             self.items.setdefault(fields["test"], []).append(build(_KINDS[kind], fields))
 
@@ -155,8 +160,9 @@ class _Run:
             metrics=self._all("metrics", Metric),
             curves=self._all("curves", Curve, MAX_CURVES),
             leaks=self._all("leaks", Leak),
+            examples=self._all("examples", Example, MAX_EXAMPLES),
             notes=tuple(self.notes),
-            fingerprint=_texts(self.start.get("fingerprint", {})),
+            fingerprint=_texts(_merged(self.start.get("fingerprint", {}), self.facts)),
             cost=Cost(seconds=float(self.end.get("seconds", 0.0))),
         )
 
@@ -184,6 +190,15 @@ class _Run:
         if code is None:
             return f"the test process ended without closing its session{during}"
         return f"the test process {how_it_died(code)}{during}"
+
+
+def _merged(first: dict[str, Any], later: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """Add what tests found out to what the session knew at its start."""
+    kinds = dict(first)
+    for kind, facts in later.items():
+        known = kinds.get(kind)
+        kinds[kind] = {**(known if isinstance(known, dict) else {}), **facts}
+    return kinds
 
 
 def _texts(fingerprint: dict[str, Any]) -> dict[str, dict[str, str]]:

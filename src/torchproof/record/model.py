@@ -80,6 +80,20 @@ class Leak:
 
 
 @dataclass(frozen=True)
+class Example:
+    """One input on which the trained model failed a behaviour test, as a reader should see it.
+
+    ``shown`` is the input as text; an image is drawn in block characters.
+    """
+
+    test: str
+    name: str
+    shown: str
+    expected: str = ""
+    got: str = ""
+
+
+@dataclass(frozen=True)
 class Cost:
     """What the run took: wall seconds, seconds a GPU was leased, peak GPU bytes."""
 
@@ -110,7 +124,7 @@ class Record:
 
     ``state`` is ``complete``, ``crashed``, ``timed-out``, ``cancelled`` or ``not-run``; ``reason``
     says why it is not ``complete``. ``fingerprint`` maps a kind (environment, hardware, data,
-    architecture) to named strings.
+    architecture, training) to named strings.
     """
 
     tier: str
@@ -124,6 +138,7 @@ class Record:
     metrics: tuple[Metric, ...] = ()
     curves: tuple[Curve, ...] = ()
     leaks: tuple[Leak, ...] = ()
+    examples: tuple[Example, ...] = ()
     notes: tuple[str, ...] = ()
     fingerprint: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     cost: Cost = Cost()

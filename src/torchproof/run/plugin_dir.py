@@ -15,11 +15,16 @@ from pathlib import Path
 ENTRY_POINTS = ("pytest11", "pytest_randomly.random_seeder")
 TEST_SIDE = (
     "__init__.py",
+    "adapters",
+    "behaviour",
+    "contracts",
+    "data",
     "errors.py",
     "proofs",
     "py.typed",
     "record",
     "settings.py",
+    "synthetic",
     "testing",
 )
 

@@ -1,0 +1,1 @@
+"""Trainees made of what a library trains: a Lightning module, a Hugging Face Trainer."""

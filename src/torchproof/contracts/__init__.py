@@ -1,0 +1,1 @@
+"""Contracts between services: what a model computes, written down and compared."""

@@ -1,0 +1,1 @@
+"""Data as an input with a version: fingerprints and cheap contracts."""
