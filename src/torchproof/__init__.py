@@ -13,6 +13,8 @@ from torchproof.errors import HostError, TorchproofError
 
 
 if TYPE_CHECKING:
+    from torchproof.adapters.huggingface import from_trainer
+    from torchproof.adapters.lightning import from_lightning
     from torchproof.proofs.finding import Cost, Finding
     from torchproof.proofs.overfit import Overfit, overfit
     from torchproof.proofs.prove import Proof, prove
@@ -34,6 +36,8 @@ __all__ = [
     "__version__",
     "constant_weights",
     "fix_seed",
+    "from_lightning",
+    "from_trainer",
     "overfit",
     "prove",
     "rules",
@@ -49,6 +53,8 @@ _HOMES = {
     "Trainee": "proofs.trainee",
     "constant_weights": "proofs.weights",
     "fix_seed": "proofs.seeds",
+    "from_lightning": "adapters.lightning",
+    "from_trainer": "adapters.huggingface",
     "overfit": "proofs.overfit",
     "prove": "proofs.prove",
     "rules": "proofs.rule",
