@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
+from benchmarks.faults import peers, trusted_run
 
 import torchproof
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from functools import partial
+
+    from benchmarks.faults.case import Program
 
     from torchproof import Trainee
 
@@ -78,12 +83,36 @@ def torch_warnings(build: Callable[[], Trainee]) -> Said:
     return Said(bool(words), words="; ".join(words)[:300])
 
 
-TOOLS: dict[str, Callable[[Callable[[], Trainee]], Said]] = {
+def peer(name: str) -> Callable[[Callable[[], Trainee]], Said]:
+    """Another project's tool; what it cannot be asked about it has not caught."""
+
+    def ask(build: Callable[[], Trainee]) -> Said:
+        try:
+            words = getattr(peers, name)(build)
+        except peers.CannotAskError as error:
+            return Said(caught=False, words=f"cannot be asked: {error}")
+        return Said(bool(words), words=words)
+
+    return ask
+
+
+def by_trusted_run(build: partial[Trainee]) -> Said:
+    """TrainCheck, which needs the right twin as its trusted run."""
+    program: Program = build.func
+    words = trusted_run.violations(program.__name__, right=build.keywords["right"])
+    return Said(bool(words), words=words)
+
+
+PEERS = [name for name in ("torchtest", "pytest_torch") if find_spec(name)]
+
+TOOLS: dict[str, Callable[[Any], Said]] = {
     "prove": prove,
     "overfit": overfit,
     "threshold": threshold,
     "anomaly": anomaly,
     "warnings": torch_warnings,
+    **{name: peer(name) for name in PEERS},
+    **({"traincheck": by_trusted_run} if find_spec("traincheck") else {}),
 }
 
 
