@@ -36,7 +36,8 @@ bench-verdict: $(READY)  ## error rates, runs needed and false alarms of the sta
 	$(BIN)/python -m benchmarks.verdict.blame
 
 bench-faults: $(READY)  ## public bugs and their right twins, by tool
-	$(BIN)/python -m benchmarks.faults
+	$(BIN)/uv pip install --quiet --target $(VENV)/peers --no-deps torchtest pytest-torch
+	PYTHONPATH=$(VENV)/peers $(BIN)/python -m benchmarks.faults --write
 
 clean:
 	rm -rf $(VENV)

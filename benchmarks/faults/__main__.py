@@ -21,9 +21,12 @@ from benchmarks.faults.case import Case, cases
 from benchmarks.faults.table import by_class, misses, totals
 from benchmarks.faults.tools import TOOLS
 
+from benchmarks import readme
+
 
 _TOGETHER = 12
 _MOST_SECONDS = 60
+_MOST_SECONDS_TRACED = 900
 
 
 def main() -> int:
@@ -34,6 +37,8 @@ def main() -> int:
     tools = options.tool or (["prove"] if options.quick else list(TOOLS))
     lines = [line for group in _groups(chosen) for line in _run(group, tools)]
     print(json.dumps(lines, indent=1) if options.json else _report(lines, tools, known))
+    if options.write:
+        readme.write("faults", totals(lines, tools))
     return int(any(each["caught"] and each["right"] and each["tool"] == "prove" for each in lines))
 
 
@@ -61,7 +66,8 @@ def _run(group: list[Case], tools: list[str]) -> list[dict[str, Any]]:
         start_new_session=True,
     )
     try:
-        output, _ = child.communicate(timeout=_MOST_SECONDS * len(group))
+        most = _MOST_SECONDS_TRACED if "traincheck" in tools else _MOST_SECONDS
+        output, _ = child.communicate(timeout=most * len(group))
     except subprocess.TimeoutExpired:
         os.killpg(child.pid, signal.SIGKILL)
         output, _ = child.communicate()
@@ -100,6 +106,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a fixed part, torchproof only")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="programs by name")
     parser.add_argument("--tool", nargs="+", choices=TOOLS, metavar="NAME", help=", ".join(TOOLS))
+    parser.add_argument("--write", action="store_true", help="write the totals into README.md")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     return parser.parse_args()
 

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 Line = dict[str, Any]
 
+_LABELS = {
+    "prove": "`torchproof.prove`",
+    "overfit": "`torchproof.overfit`",
+    "threshold": "one batch: the loss falls by 90 % in 300 steps",
+    "anomaly": "`torch.autograd.detect_anomaly`",
+    "warnings": "PyTorch's own warnings",
+    "torchtest": "torchtest 0.5",
+    "pytest_torch": "pytest-torch 1.1",
+    "traincheck": "TrainCheck 0.2",
+}
 # The tools that name a class; the others only complain.
 NAMING = ("prove", "overfit")
 
@@ -39,7 +49,7 @@ def totals(lines: list[Line], tools: list[str]) -> str:
         ratio = median(_ratios(mine) or [0.0])
         seconds = median(line["seconds"] for line in mine)
         cost = [f"{seconds:.2f} s", f"{ratio:.0f} steps"]
-        rows.append([tool, _share(wrong, "caught"), named, _share(right, "caught"), *cost])
+        rows.append([_LABELS[tool], _share(wrong, "caught"), named, _share(right, "caught"), *cost])
     head = ["tool", "caught", "class named", "false alarms", "median cost", "in plain steps"]
     return _markdown(head, rows)
 
