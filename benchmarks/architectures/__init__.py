@@ -1,0 +1,1 @@
+"""Edits of models whose kind is known, and how the contract judges each."""
