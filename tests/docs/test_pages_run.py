@@ -9,7 +9,7 @@ import pytest
 from tests.docs.pages import ROOT, blocks
 
 
-PAGES = ("frameworks",)
+PAGES = ("constant-weights", "frameworks", "synthetic")
 
 
 @pytest.mark.parametrize("page", PAGES)
