@@ -80,7 +80,7 @@ def test_the_readmes_workflow_is_the_starter_workflow():
 
 
 def test_the_readmes_first_test_passes(tmp_path):
-    ((_, source),) = blocks("python", [ROOT / "README.md"])
+    (_, source), *_ = blocks("python", [ROOT / "README.md"])
     (tmp_path / "mymodel.py").write_text(MYMODEL)
     (tmp_path / "test_step.py").write_text(source)
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "--rootdir=."]

@@ -1,0 +1,1 @@
+"""A small language model that learns a text of known entropy."""
