@@ -30,10 +30,11 @@ format: $(READY)
 bench: $(READY)  ## the figures that README and docs state
 	$(BIN)/python -m benchmarks.overhead
 
+# Labelled real series, where there are some: make bench-verdict LABELLED="--data DIR"
 bench-verdict: $(READY)  ## error rates, runs needed and false alarms of the statistics
-	$(BIN)/python -m benchmarks.verdict.compare
-	$(BIN)/python -m benchmarks.verdict.detect
-	$(BIN)/python -m benchmarks.verdict.blame
+	$(BIN)/uv venv --quiet --allow-existing $(VENV)/rivals
+	$(BIN)/uv pip install --quiet --python $(VENV)/rivals apache-otava==0.8.0 git-bayesect==1.2
+	$(BIN)/python -m benchmarks.verdict --write --rivals $(VENV)/rivals/bin/python $(LABELLED)
 
 bench-faults: $(READY)  ## public bugs and their right twins, by tool
 	$(BIN)/uv pip install --quiet --target $(VENV)/peers --no-deps torchtest pytest-torch

@@ -35,6 +35,11 @@ def test_keys_of_the_table_become_fields(tmp_path):
     assert found.tiers["unit"].markers == settings.DEFAULT_TIERS["unit"].markers
 
 
+def test_packages_to_check_are_named_in_a_table_of_their_own(tmp_path):
+    root = write(tmp_path, "[tool.torchproof.shapes]\npackages = ['mine', 'other.layers']\n")
+    assert settings.load(root).shapes == ("mine", "other.layers")
+
+
 def test_torchproof_toml_wins_over_pyproject(tmp_path):
     write(tmp_path, "[tool.torchproof]\nseed = 1\n")
     write(tmp_path, "seed = 2\n", name="torchproof.toml")
@@ -48,6 +53,10 @@ def test_torchproof_toml_wins_over_pyproject(tmp_path):
         ("[tool.torchproof]\nseed = -1\n", r"pyproject.toml:2: seed must be a whole number"),
         ("[tool.torchproof]\nseed = true\n", r":2: seed must be a whole number"),
         ("[tool.torchproof]\ninstall = 'x'\n", r":2: install must be a list"),
+        ("[tool.torchproof]\nshapes = ['pkg']\n", r":2: shapes must be a table"),
+        ("[tool.torchproof.shapes]\npackage = ['pkg']\n", r":2: shapes.package is .* packages\?"),
+        ("[tool.torchproof.shapes]\npackages = 'pkg'\n", r":2: shapes.packages must be a list"),
+        ("[tool.torchproof]\nshapes = { packages = ['a/b'] }\n", r":2: shapes.packages has 'a/b'"),
         ("[tool.torchproof]\n\ntolerance = 'wide'\n", r":3: tolerance must be a number"),
         ("[tool.torchproof.tiers.unit]\nmarker = 'x'\n", r":2: tiers.unit.marker is .* markers\?"),
         ("[tool.torchproof.env]\nA = 1\n", r":1: env must be a table of texts"),
@@ -119,3 +128,9 @@ def test_a_text_with_many_dots_is_no_key(tmp_path):
         '[tool.torchproof.env]\nA = """\na.b.c.d.e.f.g... h\nhttps://a.b.c.d.e.f.g/h.i.j.k.l\n"""\n'
     )
     assert "h.i.j.k.l" in settings.load(write(tmp_path, text)).env["A"]
+
+
+def test_a_tier_cannot_be_called_like_the_records_of_ours(tmp_path):
+    text = "[tool.torchproof.tiers.unit-fingerprint]\nmarkers = 'unit'\n"
+    with pytest.raises(ConfigError, match="ends in -fingerprint"):
+        settings.load(write(tmp_path, text))

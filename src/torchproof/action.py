@@ -25,7 +25,7 @@ from torchproof.hub.console import RunnerConsole
 from torchproof.hub.runner_files import mask_lines
 from torchproof.run.container import sweep
 from torchproof.run.engine import Engine
-from torchproof.run.opening import lease, open_seal
+from torchproof.run.opening import lease, open_seal, scratch
 from torchproof.stages import Outside, act
 
 
@@ -105,6 +105,7 @@ def outside(event: Event, inputs: Inputs, environ: Mapping[str, str]) -> Outside
         ),
         lease=partial(lease, run=page, say=console.say),
         clock=lambda: datetime.now(UTC),
+        scratch=partial(scratch, environ),
     )
 
 

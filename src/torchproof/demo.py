@@ -179,7 +179,7 @@ def _outside(directory: Path, hub: OfflineHub) -> Outside:
         hub=hub,
         console=console,
         open_history=lambda branch: History(str(directory / "origin.git"), branch=branch),
-        open_seal=lambda settings: open_seal(
+        open_seal=lambda settings, workspace=workspace: open_seal(
             settings,
             workspace=workspace,
             wanted="open",

@@ -26,8 +26,12 @@ MAX_BYTES = 1024 * 1024
 MAX_DOTS = 8
 MAX_SECONDS = 1_000_000
 
+# How the records of a tier's fingerprints are told from those of its runs.
+FINGERPRINT = "-fingerprint"
+
 _PART = r"""\s*("[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+)\s*"""
 _LONG_KEY = re.compile(rf"(^|[\[{{,])({_PART}\.){{{MAX_DOTS + 1}}}", re.MULTILINE)
+_PACKAGE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _CPU = "not gpu and not slow and not overfit and not integration and not nightly"
 
@@ -72,7 +76,15 @@ class Settings:
         pytest_args: Further arguments for pytest.
         tiers: By name; a user's entry changes the default of that name or adds a tier.
         seeds: How many seeds the nightly run uses.
+        max_seeds: The most runs of a tier, each with a seed of its own, that a pull request may
+            spend to decide its metrics; 1 spends none beyond the first.
+        gate: Dispatch no GPU tier whose training a pull request leaves unchanged to the bit.
+        nightly_budget: How many runs the nightly run may make beyond its own, to confirm what
+            looks worse and to find the commit; 0 makes none.
+        mention_author: Mention the author of the commit in the issue about a regression.
         tolerance: Of metrics that name none; None leaves a change without a verdict.
+        score: Documents that speak for criteria of the ML Test Score, by criterion.
+        shapes: Packages whose named dimensions are checked (``shapes.packages``).
         template: The user's report template, relative to the repository.
         history_branch: The branch that holds the run records.
     """
@@ -86,7 +98,13 @@ class Settings:
     pytest_args: tuple[str, ...] = ()
     tiers: Mapping[str, Tier] = field(default_factory=lambda: dict(DEFAULT_TIERS))
     seeds: int = 3
+    max_seeds: int = 8
+    gate: bool = True
+    nightly_budget: int = 40
+    mention_author: bool = False
     tolerance: Any = None
+    score: Mapping[str, str] = field(default_factory=dict)
+    shapes: tuple[str, ...] = ()
     template: str = ""
     history_branch: str = "torchproof-history"
 
@@ -279,6 +297,21 @@ def parse_tolerance(value: Any) -> Any:
     return text.replace(" ", "") if isinstance(value, str) and text.endswith("%") else amount
 
 
+def _shapes(key: str, value: Any, place: _Place) -> tuple[str, ...]:
+    example = f'Example: {key} = {{ packages = ["mypackage"] }}'
+    if not isinstance(value, dict):
+        raise place.error(key, "must be a table", example)
+    for item in value:
+        if item != "packages":
+            what = f"is not a key of {key}"
+            raise place.error(f"{key}.{item}", what, _did_you_mean(item, {"packages": None}))
+    packages = _strings(f"{key}.packages", value.get("packages", []), place)
+    for package in packages:
+        if not _PACKAGE.fullmatch(package):
+            raise place.error(f"{key}.packages", f"has {package!r:.60}, not a module name", example)
+    return packages
+
+
 def _tiers(key: str, value: Any, place: _Place) -> Mapping[str, Tier]:
     if not isinstance(value, dict):
         raise place.error(key, "must be a table of tiers", "Example: [tool.torchproof.tiers.unit]")
@@ -292,6 +325,8 @@ def _tier(key: str, name: str, table: Any, place: _Place) -> Tier:
     example = f'Example: [tool.torchproof.{key}] with markers = "not slow"'
     if not _NAME.fullmatch(name) or not isinstance(table, dict):
         raise place.error(key, "must be a table under a plain name", example)
+    if name.endswith(FINGERPRINT):
+        raise place.error(key, f"ends in {FINGERPRINT}, as records of ours do", example)
     checks = {"markers": _string, "env": _environment, "timeout": _seconds, "gpu": _boolean}
     default = DEFAULT_TIERS.get(name, Tier(name))
     values = {spec.name: getattr(default, spec.name) for spec in fields(Tier)}
@@ -314,7 +349,13 @@ _CHECKS = {
     "pytest_args": _strings,
     "tiers": _tiers,
     "seeds": _integer,
+    "max_seeds": _integer,
+    "gate": _boolean,
+    "nightly_budget": _integer,
+    "mention_author": _boolean,
     "tolerance": _tolerance,
+    "score": _environment,
+    "shapes": _shapes,
     "template": _string,
     "history_branch": _string,
 }

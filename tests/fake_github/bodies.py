@@ -84,9 +84,21 @@ class Bodies:
 
     def issue(self, item: dict[str, Any], repository: dict[str, Any]) -> dict[str, Any]:
         url = f"{self._repository_url(repository['full_name'])}/issues/{item['number']}"
+        page = f"{self._web}/{repository['full_name']}/issues/{item['number']}"
         known = {"number": item["number"], "title": item["title"], "state": item["state"]}
-        known |= {"url": url, "comments_url": f"{url}/comments"}
+        known |= {"url": url, "comments_url": f"{url}/comments", "html_url": page}
+        if "head_sha" in item:
+            known |= {"pull_request": {"url": url.replace("/issues/", "/pulls/")}}
+            known["pull_request"] |= {"html_url": page, "diff_url": page, "patch_url": page}
+        else:
+            kept = ("body", "state_reason", "created_at", "updated_at", "closed_at")
+            known |= {key: item[key] for key in kept}
         return self._filled("issue", {**known, "user": self.user(item["author"])})
+
+    def commit(self, repository: str, sha: str, login: str | None) -> dict[str, Any]:
+        author = self.user(login) if login else None
+        url = f"{self._repository_url(repository)}/commits/{sha}"
+        return self._filled("commit", {"sha": sha, "url": url, "author": author})
 
     def comment(self, item: dict[str, Any]) -> dict[str, Any]:
         url = self._repository_url(item["repository"])

@@ -26,14 +26,18 @@ OPERATIONS = (
     "checks/list-annotations",
     "checks/list-for-ref",
     "checks/update",
+    "issues/create",
     "issues/create-comment",
     "issues/delete-comment",
     "issues/get",
     "issues/get-comment",
     "issues/list-comments",
+    "issues/list-for-repo",
+    "issues/update",
     "issues/update-comment",
     "pulls/get",
     "repos/get",
+    "repos/get-commit",
     "users/get-authenticated",
 )
 KEPT = (

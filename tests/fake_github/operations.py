@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 DOCS = "https://docs.github.com/rest"
 MAX_COMMENT = 65_536
 MAX_INPUTS = 65_535
+MAX_TITLE = 256
+ISSUE_FILTERS = {"state", "creator", "page", "per_page"}
 
 
 @dataclass
@@ -76,8 +78,45 @@ class Operations:
         return Reply(200, self._bodies.pull(pull, self._repository(ask)))
 
     def issues_get(self, ask: Ask) -> Reply:
-        pull = self._pull(ask, "issue_number")
-        return Reply(200, self._bodies.issue(pull, self._repository(ask)))
+        where = {"repository": ask.repository, "number": int(ask.params["issue_number"])}
+        item = self._world.one("issues", **where) or self._one("pulls", **where)
+        return Reply(200, self._bodies.issue(item, self._repository(ask)))
+
+    def issues_list_for_repo(self, ask: Ask) -> Reply:
+        """List issues and pull requests, newest first; only the filters that are known here."""
+        _refuse_filters(ask.query)
+        items = [*self._all("pulls", repository=ask.repository)]
+        items += self._all("issues", repository=ask.repository)
+        state, creator = ask.query.get("state", "open"), ask.query.get("creator")
+        fitting = [i for i in items if state in (i["state"], "all")]
+        fitting = [i for i in fitting if creator in (i["author"], None)]
+        repository = self._repository(ask)
+        ordered = sorted(fitting, key=lambda item: -item["number"])
+        return Reply(200, items=[self._bodies.issue(item, repository) for item in ordered])
+
+    def issues_create(self, ask: Ask) -> Reply:
+        _refuse_long(ask.body.get("body") or "")
+        title = ask.body["title"]
+        if not title or len(title) > MAX_TITLE:
+            error = {"resource": "Issue", "code": "custom", "field": "title"}
+            raise Refusal(422, "Validation Failed", {**error, "message": "title is too long"})
+        body = ask.body.get("body", "")
+        item = self._world.add_issue(ask.repository, title, body, user=ask.login)
+        return Reply(201, self._bodies.issue(item, self._repository(ask)))
+
+    def issues_update(self, ask: Ask) -> Reply:
+        number = int(ask.params["issue_number"])
+        item = self._one("issues", repository=ask.repository, number=number)
+        _refuse_long(ask.body.get("body") or "")
+        now = self._world.now()
+        item.update({**ask.body, "updated_at": now})
+        item["closed_at"] = now if item["state"] == "closed" else None
+        return Reply(200, self._bodies.issue(item, self._repository(ask)))
+
+    def repos_get_commit(self, ask: Ask) -> Reply:
+        sha = ask.params["ref"]
+        known = self._world.one("authors", repository=ask.repository, sha=sha) or {}
+        return Reply(200, self._bodies.commit(ask.repository, sha, known.get("login")))
 
     def issues_list_comments(self, ask: Ask) -> Reply:
         number = self._pull(ask, "issue_number")["number"]
@@ -215,6 +254,12 @@ class Operations:
 
     def _all(self, kind: str, **where: Any) -> list[dict[str, Any]]:
         return [item for item in self._world.data[kind] if where.items() <= item.items()]
+
+
+def _refuse_filters(query: dict[str, str]) -> None:
+    unknown = sorted(set(query) - ISSUE_FILTERS)
+    if unknown:
+        raise Refusal(422, f"the fake does not know the filters {', '.join(unknown)}")
 
 
 def _refuse_long(body: str) -> None:

@@ -19,14 +19,18 @@ NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "checks/list-annotations": (("checks",), READ),
     "checks/list-for-ref": (("checks",), READ),
     "checks/update": (("checks",), WRITE),
+    "issues/create": (("issues",), WRITE),
     "issues/create-comment": (COMMENTS, WRITE),
     "issues/delete-comment": (COMMENTS, WRITE),
     "issues/get": (COMMENTS, READ),
     "issues/get-comment": (COMMENTS, READ),
     "issues/list-comments": (COMMENTS, READ),
+    "issues/list-for-repo": (("issues",), READ),
+    "issues/update": (("issues",), WRITE),
     "issues/update-comment": (COMMENTS, WRITE),
     "pulls/get": (("pull-requests",), READ),
     "repos/get": (("metadata",), READ),
+    "repos/get-commit": (("contents",), READ),
 }
 
 

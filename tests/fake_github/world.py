@@ -21,7 +21,17 @@ ALL_WRITE = {
     "issues": "write",
     "pull-requests": "write",
 }
-KINDS = ("comments", "checks", "workflows", "runs", "pulls", "requests", "violations")
+KINDS = (
+    "authors",
+    "comments",
+    "issues",
+    "checks",
+    "workflows",
+    "runs",
+    "pulls",
+    "requests",
+    "violations",
+)
 
 
 class World:
@@ -84,6 +94,23 @@ class World:
         item |= {"body": body, "created_at": now, "updated_at": now}
         self.data["comments"].append(item)
         return item
+
+    def add_issue(
+        self, repository: str, title: str, body: str = "", *, user: str = "octocat"
+    ) -> dict[str, Any]:
+        """Open an issue; issues and pull requests are numbered together."""
+        now = self.now()
+        taken = (*self.data["pulls"], *self.data["issues"])
+        numbers = [item["number"] for item in taken if item["repository"] == repository]
+        item = {"id": self.next_id(), "repository": repository, "title": title, "body": body}
+        item |= {"number": max(numbers, default=0) + 1, "author": user, "state": "open"}
+        item |= {"state_reason": None, "created_at": now, "updated_at": now, "closed_at": None}
+        self.data["issues"].append(item)
+        return item
+
+    def add_author(self, repository: str, sha: str, login: str) -> None:
+        """Let a commit's author have an account."""
+        self.data["authors"].append({"repository": repository, "sha": sha, "login": login})
 
     def add_workflow(
         self,

@@ -119,6 +119,19 @@ def test_without_a_nonce_a_lost_dispatch_is_not_repeated(github, hub):
     assert len(github.world.data["runs"]) == 1
 
 
+def test_a_run_is_found_by_its_nonce_and_known_to_be_over(github, hub):
+    def found():
+        return hub.find_run(WORKFLOW, ref="main", nonce="n1")
+
+    assert found() is None
+    started = hub.dispatch(WORKFLOW, ref="main", inputs=REQUEST, nonce="n1")
+    assert found() == started
+    assert not found().over
+    github.world.data["runs"][0]["status"] = "completed"
+    assert found().over
+    assert hub.find_run(WORKFLOW, ref="main", nonce="n2") is None
+
+
 def test_a_dispatch_of_unknown_inputs_says_what_github_says(hub):
     with pytest.raises(HubError, match="Unexpected inputs provided") as caught:
         hub.dispatch(WORKFLOW, ref="main", inputs={"colour": "red"}, nonce="n1")

@@ -17,7 +17,7 @@ OWN = sorted((ROOT / ".github/workflows").glob("*.yml"))
 FOR_USERS = [ROOT / "templates/workflow.yml", *sorted((ROOT / "examples/workflows").glob("*.yml"))]
 WORKFLOWS = [*OWN, *FOR_USERS]
 SCRIPTS = Path(sys.executable).parent
-TOKEN_SCOPES = {"contents", "pull-requests", "checks", "actions"}
+TOKEN_SCOPES = {"contents", "pull-requests", "checks", "issues", "actions"}
 
 # zizmor's auditor persona finds nothing else. There is no commit to pin torchproof itself to before
 # the release that the example is for; a release's notes show the line with its commit.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from torchproof.errors import ConfigError, TrustError, UsageError
@@ -118,10 +120,26 @@ def test_a_push_to_main_is_stored_and_another_branch_is_not():
 
 def test_the_nightly_run_takes_all_tiers_with_several_seeds():
     found = plan(event("schedule"), settings=Settings(seed=10, seeds=2))
-    assert {(job.tier, job.seed) for job in found.jobs} == {
-        (tier, seed) for tier in ("unit", "overfit", "integration", "nightly") for seed in (10, 11)
-    }
+    seeds = {job.tier: [] for job in found.jobs}
+    for job in found.jobs:
+        seeds[job.tier].append(job.seed)
+    assert {*seeds} == {"unit", "overfit", "integration", "nightly"}
+    assert all(len(each) == 2 for each in seeds.values())
     assert found.compact
+
+
+def test_every_night_draws_fresh_seeds_beside_the_projects_own():
+    nights = [nightly_seeds(number) for number in range(1, 30)]
+    fresh = [seed for own, *rest in nights for seed in rest]
+    assert {own for own, *_ in nights} == {10}
+    assert len(fresh) == len({*fresh, 10}) - 1 == 2 * len(nights)
+
+
+def nightly_seeds(number):
+    scheduled = event("schedule")
+    scheduled = replace(scheduled, run=replace(scheduled.run, number=number))
+    found = plan(scheduled, settings=Settings(seed=10, seeds=3))
+    return [job.seed for job in found.jobs if job.tier == "unit"]
 
 
 def test_a_merge_group_is_compared_with_its_base():
@@ -185,9 +203,10 @@ def test_the_gpu_run_does_what_was_asked_and_finishes_the_comment_and_check():
     assert not found.dispatched
 
 
-def test_the_gpu_run_of_a_nightly_takes_several_seeds():
-    found = plan(dispatched(request(event="schedule", pull_request=None).to_json()))
-    assert [job.seed for job in found.jobs] == [0, 1, 2, 0, 1, 2]
+def test_the_gpu_run_of_a_nightly_takes_the_seeds_of_the_night_that_asked():
+    asked = request(event="schedule", pull_request=None, order=(5, 1))
+    found = plan(dispatched(asked.to_json()))
+    assert [job.seed for job in found.jobs] == [0, 11, 12] * 2
 
 
 def test_a_workspace_at_another_commit_is_refused():
@@ -199,6 +218,30 @@ def test_a_workspace_at_another_commit_is_refused():
 def test_a_request_written_by_hand_is_one_sentence(text):
     with pytest.raises(UsageError, match="not written by torchproof"):
         plan(dispatched(text))
+
+
+def again(**changes):
+    fields = {"event": "bisect", "pull_request": None, "check": None, "tiers": ("unit",), "seed": 5}
+    return request(**{**fields, **changes})
+
+
+def test_what_is_run_again_is_one_tier_with_one_seed_shown_in_the_summary_alone():
+    asked = again(tiers=("integration",))
+    found = plan(dispatched(asked.to_json(), inputs={"runner": "gpu", "request": asked.to_json()}))
+    assert [(job.tier, job.seed, job.gpu) for job in found.jobs] == [("integration", 5, True)]
+    assert found.surfaces == {"summary"}
+    assert (found.activity, found.store, found.dispatched) == ("requested", True, ())
+
+
+def test_what_is_run_again_on_the_workflows_own_runner_takes_no_gpu():
+    found = plan(dispatched(again(tiers=("integration",)).to_json()), GPU)
+    assert [(job.tier, job.gpu) for job in found.jobs] == [("integration", False)]
+
+
+@pytest.mark.parametrize("changes", [{"event": "push"}, {"seed": None}])
+def test_a_seed_of_its_own_is_never_a_run_of_main(changes):
+    with pytest.raises(UsageError, match="was not written by torchproof"):
+        plan(dispatched(again(**changes).to_json()))
 
 
 def test_a_workflow_started_by_hand_without_a_request_runs_what_a_push_runs():

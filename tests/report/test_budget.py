@@ -72,7 +72,17 @@ def test_what_fits_is_left_alone():
 
 
 def test_a_template_that_is_too_long_by_itself_is_an_error():
-    lists = ("charts", "shown", "unchanged", "environment", "notes", "more", "advice", "rows")
+    lists = (
+        "charts",
+        "shown",
+        "unchanged",
+        "examples",
+        "environment",
+        "notes",
+        "more",
+        "advice",
+        "rows",
+    )
     view = {name: {"head": "", "rows": []} for name in lists} | {"gone": {}, "left_out": []}
     with pytest.raises(TemplateError, match="more than 10"):
         fit(view, lambda _: "x" * 11, limit=10, size=characters)

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 
@@ -31,6 +31,18 @@ WORKFLOW = ".github/workflows/torchproof.yml"
 PLAIN, GPU = Inputs(), Inputs(gpu_runner="gpu")
 EVENTS = "--torchproof-events="
 KINDS = {Curve: "curve", Finding: "finding", Leak: "leak", Metric: "metric", Outcome: "test-end"}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One fact of a fingerprint, as a test leaves it."""
+
+    kind: str
+    name: str
+    value: str
+
+
+KINDS[Fact] = "fingerprint"
 
 
 class ScriptedSeal:
@@ -61,7 +73,11 @@ class ScriptedSeal:
 
 
 def play(file, tier, seed, items, on_output):
-    """Write the events of a pytest run; a text among the items is printed, an exception raised."""
+    """Write the events of a pytest run; a text among the items is printed, an exception raised.
+
+    Items that depend on the seed come as a function of it.
+    """
+    items = items(seed) if callable(items) else items
     writer = EventWriter(file)
     fingerprint = {"environment": ENVIRONMENT}
     writer.write("session-start", tier=tier, seed=seed, fingerprint=fingerprint)

@@ -26,8 +26,10 @@ class Suite:
         """Run pytest here or, with ``apart``, in a process of its own; order as written.
 
         Tests that use more of torch than tensors go apart: its lazy parts survive no second import.
+        The plugin that jaxtyping brings imports numpy.
         """
-        command = ("-p", "no:randomly", "-p", "no:cacheprovider", *args)
+        off = [f"no:{name}" for name in ("randomly", "cacheprovider", "jaxtyping")]
+        command = (*(word for name in off for word in ("-p", name)), *args)
         if apart:
             return self._pytester.runpytest_subprocess(*command, timeout=120)
         return self._pytester.runpytest_inprocess(*command)

@@ -2,9 +2,13 @@
 
 import click
 
+from torchproof.commands.bisect import bisect
+from torchproof.commands.detect import detect
 from torchproof.commands.history import history
+from torchproof.commands.lock import lock
 from torchproof.commands.project import demo, init, prove, rules, run
 from torchproof.commands.results import diff, plan, report
+from torchproof.commands.score import score
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -13,5 +17,19 @@ def torchproof() -> None:
     """Make silent model failures loud."""
 
 
-for command in (demo, diff, history, init, plan, prove, report, rules, run):
+for command in (
+    bisect,
+    demo,
+    detect,
+    diff,
+    history,
+    init,
+    lock,
+    plan,
+    prove,
+    report,
+    rules,
+    run,
+    score,
+):
     torchproof.add_command(command)

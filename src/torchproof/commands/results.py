@@ -16,6 +16,7 @@ from torchproof import report as reporting
 from torchproof.commands.output import as_json, show
 from torchproof.errors import RecordError, UsageError
 from torchproof.hub import events
+from torchproof.verdict.unchanged import is_fingerprint
 
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _records(name: str, remote: str) -> Sequence[Record]:
 
     commit = _commit(name)
     with open_history(remote) as history:
-        found = history.runs_of(commit)
+        found = [made for made in history.runs_of(commit) if not is_fingerprint(made)]
     if not found:
         what = f"the history has no record of {commit[:12]}"
         raise RecordError(what, "See `torchproof history list`.")

@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import subprocess
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -174,7 +175,8 @@ def _run(
         try:
             output, errors = process.communicate(stdin, timeout)
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have ended just now
+                os.killpg(process.pid, signal.SIGKILL)
             raise
         return process.returncode, output, errors
 

@@ -104,8 +104,16 @@ class Graph:
 
     def ancestors(self, commit: str) -> list[Commit]:
         """Return a commit and its known ancestors: the first parents, then those merged in."""
-        own = self._list("--first-parent", commit)
-        return list(dict.fromkeys(own + self._list(commit)))
+        return list(dict.fromkeys(self.first_parents(commit) + self._list(commit)))
+
+    def first_parents(self, commit: str) -> list[Commit]:
+        """Return a commit and its known first parents, newest first: the line of a branch."""
+        return self._list("--first-parent", commit)
+
+    def subject(self, commit: str) -> str:
+        """Return the first line of a known commit's message; somebody else's text."""
+        text = self._repository.git("log", "-1", "--format=%s", "--end-of-options", commit)
+        return text.decode("utf-8", "replace").strip()
 
     def distance(self, ancestor: str, commit: str) -> int:
         """Count the commits from one to the other along first parents."""

@@ -120,10 +120,11 @@ class History:
     def __exit__(self, *_: object) -> None:
         self._temporary.cleanup()
 
-    def open_repository(self, name: str) -> Repository:
-        """Make another bare repository beside the history's, with the same remote."""
-        own = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._temporary.name))
-        return Repository(own / "git", self._remote, token=self._token, environ=self._environ)
+    def open_repository(self, name: str, directory: Path | None = None) -> Repository:
+        """Make another bare repository with the same remote, beside the history's or elsewhere."""
+        if directory is None:
+            directory = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._temporary.name)) / "git"
+        return Repository(directory, self._remote, token=self._token, environ=self._environ)
 
     def retry(self, action: Callable[[], T]) -> T:
         """Do something that asks the remote, again if need be, for a minute at most."""

@@ -1,10 +1,10 @@
-"""GitHub: events in; comments, check runs, dispatches and the runner's files out.
+"""GitHub: events in; comments, check runs, issues, dispatches and the runner's files out.
 
 The only room that imports PyGithub.
 """
 
 from torchproof.hub.github_hub import GitHub
-from torchproof.hub.hub import Annotation, Comment, Conclusion, Dispatched, Hub, Posted
+from torchproof.hub.hub import Annotation, Comment, Conclusion, Dispatched, Hub, Issue, Posted
 from torchproof.hub.runner_files import error_line
 
 
@@ -15,6 +15,7 @@ __all__ = [
     "Dispatched",
     "GitHub",
     "Hub",
+    "Issue",
     "Posted",
     "error_line",
 ]

@@ -163,8 +163,8 @@ def _items(api: Api, number: int, marker: str, since: str = "") -> list[dict[str
         expects=list,
     )
     found = [item for item in api.items(call) if _is_marked(item, marker)]
-    author = _author(api) if found else None
-    ours = [item for item in found if (item.get("user") or {}).get("login") == author]
+    author_ = author(api) if found else None
+    ours = [item for item in found if (item.get("user") or {}).get("login") == author_]
     return sorted(ours, key=lambda item: int(item["id"]))
 
 
@@ -173,7 +173,7 @@ def _is_marked(item: dict[str, Any], marker: str) -> bool:
     return parts is not None and parts[0] == marker
 
 
-def _author(api: Api) -> str:
+def author(api: Api) -> str:
     """Return the token's own login, asked for once and only when there is something to compare."""
     if api.author is None:
         call = Call(verb="GET", path="/user", purpose="say whose token this is", holds=("login",))

@@ -32,8 +32,8 @@ def dispatch(
     api: Api, workflow_path: str, *, ref: str, inputs: Mapping[str, str], nonce: str
 ) -> Dispatched:
     """Start a workflow; see `Hub.dispatch`."""
-    path = f"/repos/{api.repository}/actions/workflows/{PurePosixPath(workflow_path).name}"
-    look = partial(_started, api, f"{path}/runs", ref, nonce)
+    path = _path(api, workflow_path)
+    look = partial(_started, api, path, ref, nonce)
     body = {"ref": ref, "inputs": dict(inputs)}
     try:
         run = api.once(_start(path, {**body, "return_run_details": True}), look)
@@ -42,6 +42,16 @@ def dispatch(
             raise
         run = api.once(_start(path, body), look)
     return _dispatched(run or {})
+
+
+def find_run(api: Api, workflow_path: str, *, ref: str, nonce: str) -> Dispatched | None:
+    """Find the run with a nonce; see `Hub.find_run`."""
+    run = _titled(api, _path(api, workflow_path), ref, nonce)
+    return None if run is None else _dispatched(run)
+
+
+def _path(api: Api, workflow_path: str) -> str:
+    return f"/repos/{api.repository}/actions/workflows/{PurePosixPath(workflow_path).name}"
 
 
 def _start(path: str, body: Mapping[str, Any]) -> Call:
@@ -57,7 +67,7 @@ def _start(path: str, body: Mapping[str, Any]) -> Call:
 
 
 def _started(api: Api, path: str, ref: str, nonce: str) -> dict[str, Any] | None:
-    """Find the run whose title shows the nonce.
+    """Find the run that was just started.
 
     Raises:
         HubError: Without a nonce nobody can tell; a second start would cost GPU time.
@@ -65,17 +75,27 @@ def _started(api: Api, path: str, ref: str, nonce: str) -> dict[str, Any] | None
     if not nonce:
         remedy = "Look into the repository's Actions page."
         raise HubError("GitHub did not say whether it started the workflow", remedy)
-    query = {"event": "workflow_dispatch", "branch": ref}
-    call = Call(verb="GET", path=path, purpose="list the runs of the workflow", query=query)
     for seconds in LOOKS:
         if not api.pause(seconds):
             break
-        for run in api.items(call, key="workflow_runs"):
-            if nonce in str(run.get("display_title", "")):
-                return run
+        if run := _titled(api, path, ref, nonce):
+            return run
     return None
+
+
+def _titled(api: Api, path: str, ref: str, nonce: str) -> dict[str, Any] | None:
+    """Find the newest run whose title shows the nonce."""
+    call = Call(
+        verb="GET",
+        path=f"{path}/runs",
+        purpose="list the runs of the workflow",
+        query={"event": "workflow_dispatch", "branch": ref},
+    )
+    runs = api.items(call, key="workflow_runs")
+    return next((run for run in runs if nonce in str(run.get("display_title", ""))), None)
 
 
 def _dispatched(run: Mapping[str, Any]) -> Dispatched:
     run_id = run.get("workflow_run_id", run.get("id"))
-    return Dispatched(run_id=run_id, url=run.get("html_url"))
+    over = run.get("status") == "completed"
+    return Dispatched(run_id=run_id, url=run.get("html_url"), over=over)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from torchproof.hub import checks, comment, dispatch
+from torchproof.hub import checks, comment, dispatch, issues
 from torchproof.hub.api import Api
 from torchproof.hub.events import GITHUB_API, pull_request_of
 from torchproof.hub.failures import Call
@@ -14,7 +14,7 @@ from torchproof.hub.failures import Call
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from torchproof.hub.hub import Annotation, Comment, Conclusion, Dispatched, Posted
+    from torchproof.hub.hub import Annotation, Comment, Conclusion, Dispatched, Issue, Posted
     from torchproof.plan.event import PullRequest
 
 
@@ -81,6 +81,10 @@ class GitHub:
         """Start a workflow by workflow_dispatch."""
         return dispatch.dispatch(self._api, workflow_path, ref=ref, inputs=inputs, nonce=nonce)
 
+    def find_run(self, workflow_path: str, *, ref: str, nonce: str) -> Dispatched | None:
+        """Find the run that was dispatched with a nonce."""
+        return dispatch.find_run(self._api, workflow_path, ref=ref, nonce=nonce)
+
     def pull_request(self, number: int) -> PullRequest:
         """Look a pull request up."""
         call = Call(
@@ -90,3 +94,21 @@ class GitHub:
             needs="pull-requests: read",
         )
         return pull_request_of(self._api.ask(call).data, self._api.repository)
+
+    def issues(self) -> list[Issue]:
+        """List the issues of ours, open and closed, oldest first."""
+        return issues.find_issues(self._api)
+
+    def open_issue(self, title: str, body: str, *, marker: str, order: tuple[int, ...]) -> Issue:
+        """Open an issue, unless there is one with this marker."""
+        return issues.open_issue(self._api, title, body, marker=marker, order=order)
+
+    def edit_issue(
+        self, issue: Issue, *, title: str, body: str, order: tuple[int, ...], open_: bool
+    ) -> Issue:
+        """Make an issue say this, open or closed; the text of a greater order is left alone."""
+        return issues.edit_issue(self._api, issue, title=title, body=body, order=order, open_=open_)
+
+    def login_of(self, sha: str) -> str | None:
+        """Return the account of a commit's author, None where GitHub knows none."""
+        return issues.login_of(self._api, sha)

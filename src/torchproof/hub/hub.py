@@ -55,10 +55,27 @@ class Posted:
 
 @dataclass(frozen=True, kw_only=True)
 class Dispatched:
-    """A workflow that was started; servers without run details name no run."""
+    """A workflow that was started; servers without run details name no run.
+
+    ``over`` says that the run has ended, however that was; False where it is not known.
+    """
 
     run_id: int | None = None
     url: str | None = None
+    over: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issue:
+    """An issue of ours; ``marker`` and ``order`` are what its writer gave."""
+
+    number: int
+    url: str
+    title: str
+    body: str
+    marker: str
+    order: tuple[int, ...]
+    open: bool
 
 
 class Hub(Protocol):
@@ -121,5 +138,22 @@ class Hub(Protocol):
                 lost is found and not repeated.
         """
 
+    def find_run(self, workflow_path: str, *, ref: str, nonce: str) -> Dispatched | None:
+        """Find the run that was dispatched with a nonce; a new one is not listed at once."""
+
     def pull_request(self, number: int) -> PullRequest:
         """Look a pull request up."""
+
+    def issues(self) -> list[Issue]:
+        """List the issues of ours, open and closed, oldest first."""
+
+    def open_issue(self, title: str, body: str, *, marker: str, order: tuple[int, ...]) -> Issue:
+        """Open an issue, unless there is one with this marker."""
+
+    def edit_issue(
+        self, issue: Issue, *, title: str, body: str, order: tuple[int, ...], open_: bool
+    ) -> Issue:
+        """Make an issue say this, open or closed; the text of a greater order is left alone."""
+
+    def login_of(self, sha: str) -> str | None:
+        """Return the account of a commit's author, None where GitHub knows none."""

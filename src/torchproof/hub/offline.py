@@ -7,11 +7,11 @@ network: one comment a pull request, a later run's text stays, nothing is edited
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from torchproof.errors import HubError
-from torchproof.hub.hub import Comment, Dispatched, Posted
+from torchproof.hub.hub import Comment, Dispatched, Issue, Posted
 
 
 if TYPE_CHECKING:
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 
 class OfflineHub:
-    """Writes comments, check runs and dispatches as files.
+    """Writes comments, check runs, issues and dispatches as files.
 
     Args:
-        directory: Gets ``comment-<number>.md``, ``check-<id>.json`` and ``dispatches.json``.
+        directory: Gets ``comment-<number>.md``, ``issue-<number>.md``, ``check-<id>.json`` and
+            ``dispatches.json``.
         pull_requests: Those that `pull_request` can look up.
     """
 
@@ -35,6 +36,7 @@ class OfflineHub:
         self._pull_requests = {request.number: request for request in pull_requests}
         self._comments: dict[tuple[int, str], Comment] = {}
         self._checks: dict[int, dict[str, Any]] = {}
+        self._issues: dict[int, Issue] = {}
         self._dispatches: list[dict[str, Any]] = []
         self.calls = 0
         directory.mkdir(parents=True, exist_ok=True)
@@ -102,12 +104,57 @@ class OfflineHub:
         (self._directory / "dispatches.json").write_text(text, "utf-8")
         return Dispatched(run_id=len(self._dispatches))
 
+    def find_run(self, workflow_path: str, *, ref: str, nonce: str) -> Dispatched | None:
+        """Find a dispatch that was noted."""
+        for number, each in enumerate(self._dispatches, start=1):
+            if (each["workflow"], each["ref"], each["nonce"]) == (workflow_path, ref, nonce):
+                return Dispatched(run_id=number)
+        return None
+
     def pull_request(self, number: int) -> PullRequest:
         """Look a pull request up among those that were given."""
         try:
             return self._pull_requests[number]
         except KeyError:
             raise HubError(f"there is no pull request {number}", "Check its number.") from None
+
+    def issues(self) -> list[Issue]:
+        """List the issues, open and closed, oldest first."""
+        return list(self._issues.values())
+
+    def open_issue(self, title: str, body: str, *, marker: str, order: tuple[int, ...]) -> Issue:
+        """Write an issue, unless there is one with this marker."""
+        same = [issue for issue in self._issues.values() if issue.marker == marker]
+        number = len(self._issues) + 1
+        path = self._directory / f"issue-{number}.md"
+        new = Issue(
+            number=number,
+            url=path.as_uri(),
+            title=title,
+            body=body,
+            marker=marker,
+            order=order,
+            open=True,
+        )
+        return same[0] if same else self._write_issue(new)
+
+    def edit_issue(
+        self, issue: Issue, *, title: str, body: str, order: tuple[int, ...], open_: bool
+    ) -> Issue:
+        """Write an issue anew; the text of a greater order is left alone."""
+        if issue.order > order:
+            return issue
+        return self._write_issue(replace(issue, title=title, body=body, order=order, open=open_))
+
+    def login_of(self, sha: str) -> str | None:
+        """Know nobody."""
+
+    def _write_issue(self, issue: Issue) -> Issue:
+        self.calls += 1
+        self._issues[issue.number] = issue
+        path = self._directory / f"issue-{issue.number}.md"
+        path.write_text(f"# {issue.title}\n\n{issue.body}", "utf-8")
+        return issue
 
     def _write_check(self, number: int, **fields: object) -> None:
         self.calls += 1

@@ -11,6 +11,7 @@ merge_group            unit, overfit             check, summary               no
 schedule               all tiers × seeds         check, summary               yes
 workflow_dispatch      unit, overfit             check, summary               no
 … with a request       the tiers asked for       what the asking run opened   yes
+… to run again         one tier, one seed        summary                      yes
 =====================  ========================  ===========================  =======
 
 With a GPU runner, the tiers that want a GPU leave the hosted runner and are dispatched to it, and
@@ -26,7 +27,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from torchproof.errors import ConfigError, TrustError, UsageError
-from torchproof.plan.request import Request
+from torchproof.plan.request import AGAIN, Request
+from torchproof.settings import FINGERPRINT
 
 
 if TYPE_CHECKING:
@@ -42,11 +44,20 @@ ON_GPU = ("overfit", "integration")
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run of one tier: it becomes one run record."""
+    """One run of one tier: it becomes one run record.
+
+    With ``fingerprint`` nothing is judged: what the tests train first is written down.
+    """
 
     tier: str
     seed: int
     gpu: bool = False
+    fingerprint: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the record calls the tier: fingerprints are no results of it."""
+        return self.tier + FINGERPRINT if self.fingerprint else self.tier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,11 +151,10 @@ def _merge_group(event: Event, settings: Settings) -> Plan:
 
 
 def _schedule(event: Event, settings: Settings) -> Plan:
-    seeds = range(settings.seed, settings.seed + max(1, settings.seeds))
     jobs = tuple(
         Job(tier=name, seed=seed, gpu=tier.gpu and event.run.self_hosted)
         for name, tier in settings.tiers.items()
-        for seed in seeds
+        for seed in _nightly_seeds(settings, event.run.number)
     )
     shown: frozenset[Surface] = frozenset({"check", "summary"})
     return Plan(activity="nightly", jobs=jobs, surfaces=shown, store=True, compact=True)
@@ -175,7 +185,7 @@ def _requested(event: Event, settings: Settings) -> Plan:
         shown.add("comment")
     return Plan(
         activity="nightly" if request.event == "schedule" else "requested",
-        jobs=_requested_jobs(request, settings),
+        jobs=_requested_jobs(request, settings, on_gpu=_on_gpu(event, request)),
         surfaces=frozenset(shown),
         store=True,
         base=request.base_sha or None,
@@ -183,14 +193,37 @@ def _requested(event: Event, settings: Settings) -> Plan:
     )
 
 
-def _requested_jobs(request: Request, settings: Settings) -> tuple[Job, ...]:
+def _on_gpu(event: Event, request: Request) -> bool:
+    """Say whether the request went to the GPU runner; what runs again goes where its like ran."""
+    return request.event != AGAIN or bool(event.inputs.get("runner"))
+
+
+def _requested_jobs(request: Request, settings: Settings, *, on_gpu: bool) -> tuple[Job, ...]:
     _refuse_unknown(request.tiers, settings)
-    several = max(1, settings.seeds) if request.event == "schedule" else 1
     return tuple(
-        Job(tier=tier, seed=seed, gpu=settings.tiers[tier].gpu)
+        Job(tier=tier, seed=seed, gpu=on_gpu and settings.tiers[tier].gpu)
         for tier in request.tiers
-        for seed in range(settings.seed, settings.seed + several)
+        for seed in _requested_seeds(request, settings)
     )
+
+
+def _requested_seeds(request: Request, settings: Settings) -> list[int]:
+    if request.seed is not None:
+        return [request.seed]
+    if request.event == "schedule":
+        return _nightly_seeds(settings, request.order[0])
+    return [settings.seed]
+
+
+def _nightly_seeds(settings: Settings, night: int) -> list[int]:
+    """Return the project's own seed, and fresh ones every night.
+
+    A run repeats itself bit by bit with the same seed, so only fresh seeds show how far apart the
+    runs of main lie; the own seed tells on its own whether training changed.
+    """
+    fresh = max(0, settings.seeds - 1)
+    first = settings.seed + 1 + night * fresh
+    return [settings.seed, *range(first, first + fresh)]
 
 
 def _with_tiers(plan: Plan, settings: Settings, inputs: Inputs) -> Plan:

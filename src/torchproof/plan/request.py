@@ -15,6 +15,8 @@ from torchproof.errors import RecordError, UsageError
 from torchproof.record.strict_json import parse
 
 
+AGAIN = "bisect"
+"""What asks for an old commit to be run again, in place of an event."""
 MAX_BYTES = 16_384
 
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
@@ -26,7 +28,9 @@ class Request:
 
     ``sha`` is the commit to test (a pull request's merge commit), ``head_sha`` the commit that
     people see, ``event`` the name of the event that asked and ``order`` the place of its run among
-    all runs; ``nonce`` tells two requests apart.
+    all runs; ``nonce`` tells two requests apart. A ``seed`` is named for a run that is made
+    `AGAIN`: such a request takes this one seed and the event of that name, so that its record is
+    never taken for one of main.
     """
 
     sha: str
@@ -40,6 +44,7 @@ class Request:
     pull_request: int | None = None
     base_ref: str = ""
     check: int | None = None
+    seed: int | None = None
 
     def to_json(self) -> str:
         """Write the request for the ``request`` input."""
@@ -68,6 +73,8 @@ def _checked(value: Any) -> dict[str, Any]:
             raise TypeError(name)
     if not _COMMIT.fullmatch(value["sha"]) or not _COMMIT.fullmatch(value["head_sha"]):
         raise ValueError("sha")
+    if (value.get("seed") is not None) != (value["event"] == AGAIN):
+        raise ValueError("seed")
     number, attempt = value.get("order", (0, 0))
     tiers = tuple(str(tier) for tier in value["tiers"])
     return {**value, "tiers": tiers, "order": (int(number), int(attempt))}

@@ -25,6 +25,7 @@ NOUNS = {
     "charts": ("chart", "charts"),
     "shown": ("number that is not judged", "numbers that are not judged"),
     "unchanged": ("unchanged check", "unchanged checks"),
+    "examples": ("capability's examples", "capabilities' examples"),
     "environment": ("fact of the environment", "facts of the environment"),
     "notes": ("note", "notes"),
     "more": ("row", "rows"),

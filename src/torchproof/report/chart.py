@@ -55,8 +55,13 @@ def charts(
     return tuple(drawn)
 
 
-def xychart(head: Sequence[float], base: Sequence[float] = ()) -> str:
-    """Return the chart of one or two lines of finite numbers, each with one value a step."""
+def xychart(
+    head: Sequence[float], base: Sequence[float] = (), *, x: str = "step", y: str = "loss"
+) -> str:
+    """Return the chart of one or two lines of finite numbers, each with one value a step.
+
+    ``x`` and ``y`` are our words for the axes.
+    """
     steps = max(len(head), len(base))
     log = _wants_log([*head, *base])
     lines = [_points(line, steps, log=log) for line in (base, head) if line]
@@ -64,11 +69,11 @@ def xychart(head: Sequence[float], base: Sequence[float] = ()) -> str:
     high = max(value for line in lines for value in line)
     margin = max((high - low) * 0.05, max(abs(low), abs(high)) * 0.001, 1e-9)
     colours = f"{BASE}, {HEAD}" if base else HEAD
-    axis = "log10 of the loss" if log else "loss"
+    axis = f"log10 of the {y}" if log else y
     text = [
         _INIT.format(palette=colours),
         "xychart-beta",
-        f'    x-axis "step" 0 --> {max(steps - 1, 1)}',
+        f'    x-axis "{x}" 0 --> {max(steps - 1, 1)}',
         f'    y-axis "{axis}" {_number(low - margin)} --> {_number(high + margin)}',
     ]
     return "\n".join([*text, *(f"    line [{', '.join(map(_number, line))}]" for line in lines)])

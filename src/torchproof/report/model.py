@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from torchproof.report.chart import Chart, charts
-from torchproof.report.headline import compared, headline, icon
+from torchproof.report.examples import Wrong, wrong
+from torchproof.report.headline import compared, data_changed, headline, icon
 from torchproof.report.labels import Labels, labels
 from torchproof.report.phrase import Name, Phrase, count, visible
+from torchproof.report.reasons import because, spending
 from torchproof.verdict import GATING, Row, Verdict
 
 
@@ -39,6 +41,9 @@ class Context:
         attempt: Of the run.
         id: The project's directory, which tells this report from others of the pull request.
         notes: Sentences to show as they are, in our words.
+        spent: By tier, how many further runs were made to decide its metrics.
+        changed_files: Paths that differ between baseline and tested commit; None if unknown.
+        fingerprints: The head's fingerprint records.
     """
 
     head_sha: str
@@ -50,6 +55,9 @@ class Context:
     attempt: int = 1
     id: str = "default"
     notes: tuple[str, ...] = ()
+    spent: Mapping[str, int] = field(default_factory=dict)
+    changed_files: tuple[str, ...] | None = None
+    fingerprints: tuple[Record, ...] = ()
 
     @property
     def project(self) -> str:
@@ -83,6 +91,8 @@ class Report:
         names: How tests and metrics are called.
         facts: Environment and hardware, what differs first.
         commands: How to run it again, one command a line.
+        reasons: Because of what numbers moved, and what deciding them has cost.
+        examples: What the trained model gets wrong, by capability.
         seconds: What the runs took together.
     """
 
@@ -98,6 +108,8 @@ class Report:
     charts: tuple[Chart, ...] = ()
     facts: tuple[Fact, ...] = ()
     commands: tuple[str, ...] = ()
+    reasons: tuple[Phrase, ...] = ()
+    examples: tuple[Wrong, ...] = ()
     notes: tuple[Phrase, ...] = field(default=())
     seconds: float = 0.0
     gpu_seconds: float = 0.0
@@ -113,7 +125,12 @@ def compose(
         verdict=verdict,
         context=context,
         icon=icon(verdict),
-        headline=headline(verdict, names, context.project),
+        headline=headline(
+            verdict,
+            names,
+            context.project,
+            other_data=data_changed(verdict, records, base_records),
+        ),
         compared=compared(verdict, records, base_records, context),
         changed=_grouped(row for row in verdict.rows if row.changed),
         unchanged=tuple(unchanged),
@@ -122,6 +139,8 @@ def compose(
         names=names,
         facts=_facts(verdict, records, base_records),
         commands=_commands(verdict, records, context),
+        reasons=_reasons(verdict, records, base_records, context),
+        examples=wrong(records),
         notes=_notes(records, context),
         seconds=sum(record.cost.seconds for record in records),
         gpu_seconds=sum(record.cost.gpu_seconds for record in records),
@@ -181,11 +200,21 @@ def _fingerprint(records: Sequence[Record], tier: str) -> Mapping[str, str]:
     }
 
 
+def _reasons(
+    verdict: Verdict, records: Sequence[Record], base_records: Sequence[Record], context: Context
+) -> tuple[Phrase, ...]:
+    known = [*records, *context.fingerprints]
+    cause = because(verdict, known, base_records, context.changed_files)
+    cost = spending(verdict.rows, labels(verdict.rows), context.spent)
+    return tuple(filter(None, (cause, *cost)))
+
+
 def _commands(verdict: Verdict, records: Sequence[Record], context: Context) -> tuple[str, ...]:
-    """Write the commands that run the failing tests again, or every tier where none fails."""
+    """Write the commands that run the failing tests again, or every tier once where none fails."""
     broken = {row.tier for row in verdict.rows if row.state in GATING}
+    firsts = {record.tier: record for record in reversed(records)}
     lines = []
-    for record in records:
+    for record in records if broken else reversed(firsts.values()):
         if record.tier in broken or not broken:
             tests = _test_ids(verdict, record.tier)
             options = f"--torchproof-tier {record.tier} --torchproof-seed {record.seed}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -65,3 +66,9 @@ def listed(phrases: Iterable[Phrase], most: int, what: str = "more") -> Phrase:
 def count(number: int, one: str, many: str = "") -> str:
     """Write a number with its noun: ``1 check``, ``2 checks``."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def percent(probability: float) -> str:
+    """Write a probability, never as a certainty: ``97 %``, ``over 99 %``."""
+    whole = math.floor(probability * 100)
+    return "over 99 %" if whole >= 99 else f"{whole} %"  # noqa: PLR2004 - per cent

@@ -45,6 +45,8 @@ def terminal(report: Report, *, colour: bool = True, width: int = 100) -> str:
         lines += [paint(line, "dim") for text in _details(row) for line in _wrapped(text, width)]
     rest = len(report.changed) - MOST
     lines += ["", f"… {rest} more rows"] if rest > 0 else []
+    for reason in report.reasons:
+        lines += ["", *_wrapped(plain(reason), width, "")]
     lines += ["", *(paint(line, "dim") for line in _closing(report))]
     return "\n".join(lines) + "\n"
 

@@ -8,8 +8,10 @@ key             holds
 icon, headline  the verdict
 compared        what was compared with what, why, and where
 rows            table of what changed or failed, worst first: ``head``, ``rows``
+reasons         because of what numbers moved, and what deciding them has cost
 more            the same for rows after the first `SHOWN`
 advice          what to look at, one item a row that has something to say
+examples        what the trained model gets wrong, one item a capability
 charts          ``text`` (code block) and ``caption`` of each; ``open``
 unchanged       table of what is as before, with a ``word`` for it; ``shown`` of what is not judged
 environment     table of environment and hardware, what differs first
@@ -26,6 +28,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from torchproof.report.budget import words
+from torchproof.report.examples import blocks
 from torchproof.report.labels import label
 from torchproof.report.markdown import code_block, codespan, markdown, prose, table
 from torchproof.verdict import GATING
@@ -79,6 +82,7 @@ def view(report: Report) -> View:
         "rows": _rows(report.changed[:SHOWN], names),
         "more": _rows(report.changed[SHOWN:MOST], names),
         "advice": {"head": "", "rows": advice},
+        "examples": {"head": "", "rows": blocks(report.examples, names)},
         "charts": _charts(report.charts),
         "unchanged": {**_rows(report.unchanged[:MOST], names), "word": word},
         "shown": _rows(report.shown[:MOST], names),
@@ -89,6 +93,7 @@ def view(report: Report) -> View:
         "icon": report.icon,
         "headline": markdown(report.headline),
         "compared": markdown(report.compared),
+        "reasons": [markdown(reason) for reason in report.reasons],
         **lists,
         "reproduce": code_block("\n".join(report.commands), "sh") if report.commands else "",
         "totals": {name: len(lists[name]["rows"]) + gone.get(name, 0) for name in lists},

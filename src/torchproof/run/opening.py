@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchproof.run import choose
+from torchproof.run.container import shared_directory
 from torchproof.run.engine import Engine
 from torchproof.run.gpu_keeper import lease_through
 from torchproof.run.lease import lease_here
@@ -70,6 +71,12 @@ def lease(*, run: str, say: Callable[[str], None]) -> AbstractContextManager[Lea
     if choose.look(engine).image:
         return lease_through(engine, run=run, on_wait=say)
     return lease_here(Path(tempfile.gettempdir()) / "torchproof-locks", run=run, on_wait=say)
+
+
+def scratch(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return a directory for further workspaces that the engine sees; None for any."""
+    engine = Engine()
+    return shared_directory(engine, environ) if choose.look(engine).engine else None
 
 
 def _proxies(environ: Mapping[str, str]) -> list[str]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from torchproof.settings import Settings
 
 
+FINGERPRINT_SECONDS = 600.0  # what a few steps on a CPU may take before a GPU is asked instead
+
+
 def run_tier(
     seal: Seal,
     job: Job,
@@ -46,8 +49,9 @@ def run_tier(
     Returns:
         The record, without its source; the hardware in it is what we saw, not what the tests say.
     """
-    name = f"{job.tier}-s{job.seed}.jsonl"
+    name = f"{job.name}-s{job.seed}.jsonl"
     tier = settings.tiers[job.tier]
+    timeout = min(tier.timeout, FINGERPRINT_SECONDS) if job.fingerprint else tier.timeout
     command = Command(
         argv=(
             python,
@@ -59,20 +63,21 @@ def run_tier(
             f"--torchproof-tier={job.tier}",
             f"--torchproof-seed={job.seed}",
             f"--torchproof-events={seal.results / name}",
+            *(("--torchproof-fingerprint",) if job.fingerprint else ()),
             *settings.pytest_args,
         ),
         env=_environment(seal, settings, tier.env),
-        timeout=tier.timeout,
+        timeout=timeout,
         gpu=lease.uuid if lease else None,
         cwd=directory,
     )
     tail = Tail(on_output)
     done = seal.run(command, on_output=tail)
-    record = fold_file(seal.results_here / name, tier=job.tier, exit_code=done.exit_code)
+    record = fold_file(seal.results_here / name, tier=job.name, exit_code=done.exit_code)
     fingerprint = {**record.fingerprint, "hardware": hardware(lease)}
     cost = replace(record.cost, seconds=round(done.seconds, 3))
-    record = replace(record, tier=job.tier, seed=job.seed, fingerprint=fingerprint, cost=cost)
-    return _explained(record, done, tier.timeout, tail.text)
+    record = replace(record, tier=job.name, seed=job.seed, fingerprint=fingerprint, cost=cost)
+    return _explained(record, done, timeout, tail.text)
 
 
 def hardware(lease: Lease | None) -> dict[str, str]:

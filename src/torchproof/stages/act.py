@@ -18,11 +18,13 @@ from torchproof import report, settings, verdict
 from torchproof.errors import HubError, TorchproofError
 from torchproof.history import baseline, compaction
 from torchproof.history.baseline import Baseline
+from torchproof.history.changes import changed_files
 from torchproof.plan import Request, make_plan
 from torchproof.run.workspace import head_commit, project_directory
+from torchproof.stages import gate, nightly
 from torchproof.stages.case import Case, Outside
-from torchproof.stages.jobs import run_jobs
 from torchproof.stages.publish import publish
+from torchproof.stages.seeds import Bench, run_until_decided
 from torchproof.verdict import Waiting
 
 
@@ -64,18 +66,24 @@ def act(event: Event, inputs: Inputs, outside: Outside) -> Answer:
     with _check(case) as check, ExitStack() as stack:
         history = _history(case, stack)
         base = _baseline(case, history)
-        fresh = run_jobs(case)
-        _store(case, history, fresh)
-        head = (*_earlier(case, history), *fresh)
-        waiting, refused = _dispatch(case, check, fresh)
-        judged = verdict.judge(
-            head,
-            base.records,
-            waiting=waiting,
-            refused=refused,
-            tolerance=case.settings.tolerance,
+        bench = Bench(case=case, history=history, base=base)
+        fresh = run_until_decided(case, bench)
+        prints = gate.fingerprints(case, base, bench.split(fresh)[0])
+        _store(case, history, (*fresh, *prints))
+        nightly.watch(case, history, fresh)
+        earlier, known = gate.split(_earlier(case, history))
+        head = (*earlier, *fresh)
+        passage = gate.compare(case, (*known, *prints), base)
+        waiting, refused = _dispatch(passage.case, check, bench.split(fresh)[0])
+        judged = bench.judge(head, waiting=waiting, refused=refused, unchanged=passage.unchanged)
+        context = _context(case, base, history, passage.notes)
+        context = replace(
+            context,
+            spent=bench.spent(head),
+            changed_files=_changed_files(case, base, history, judged),
+            fingerprints=(*known, *prints),
         )
-        made = report.compose(judged, head, base.records, _context(case, base, history))
+        made = report.compose(judged, head, base.records, context)
         publish(case, check, made)
     return Answer(
         exit_code=0 if judged.passed else 1, verdict=judged, report=made, records=tuple(fresh)
@@ -161,8 +169,8 @@ def _earlier(case: Case, history: History | None) -> tuple[Record, ...]:
         known = history.runs_of(case.event.sha, since=since)
         asked = [made for made in known if made.source and made.source.event == request.event]
         newest = {(made.tier, made.seed): made for made in asked}
-        ours = {(job.tier, job.seed) for job in case.plan.jobs}
-        return tuple(made for key, made in newest.items() if key not in ours)
+        ours = {job.tier for job in case.plan.jobs}
+        return tuple(made for (tier, _), made in newest.items() if tier not in ours)
     return ()
 
 
@@ -210,7 +218,9 @@ def _request(case: Case, check: int | None) -> Request:
     )
 
 
-def _context(case: Case, base: Baseline, history: History | None) -> report.Context:
+def _context(
+    case: Case, base: Baseline, history: History | None, notes: Sequence[str]
+) -> report.Context:
     event = case.event
     page = f"{event.run.server_url}/{event.repository}/actions/runs/{event.run.id}"
     return report.Context(
@@ -222,8 +232,19 @@ def _context(case: Case, base: Baseline, history: History | None) -> report.Cont
         run_number=event.run.number,
         attempt=event.run.attempt,
         id=case.inputs.working_directory,
-        notes=(*case.troubles, *_damage(history)),
+        notes=(*case.troubles, *notes, *_damage(history)),
     )
+
+
+def _changed_files(
+    case: Case, base: Baseline, history: History | None, judged: Verdict
+) -> tuple[str, ...] | None:
+    """Name the files that differ from the baseline, where a number asks for a cause."""
+    if history is None or base.commit is None or not judged.asks_why:
+        return None
+    with case.reporting():
+        return changed_files(history, base.commit, case.event.sha)
+    return None
 
 
 def _damage(history: History | None) -> list[str]:

@@ -45,6 +45,13 @@ class Console(Protocol):
         """Hand values to later steps."""
 
 
+class OpenSeal(Protocol):
+    """Opens a sealed place."""
+
+    def __call__(self, settings: Settings, /, *, workspace: Path = ...) -> Seal:
+        """Open it for the workspace, or for another one than the action's."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outside:
     """Everything the action touches.
@@ -53,18 +60,20 @@ class Outside:
         workspace: The checkout.
         hub: The repository on GitHub, or what stands in for it.
         open_history: Opens the history on a branch.
-        open_seal: Opens the sealed place where the tests run.
+        open_seal: Opens the sealed place where the tests of a workspace run; of ours by default.
         lease: Holds a GPU while its context lasts.
         clock: The present, with a time zone.
+        scratch: Where further workspaces can be laid out; the system's place for None.
     """
 
     workspace: Path
     hub: Hub
     console: Console
     open_history: Callable[[str], History]
-    open_seal: Callable[[Settings], Seal]
+    open_seal: OpenSeal
     lease: Callable[[], AbstractContextManager[Lease]]
     clock: Callable[[], datetime]
+    scratch: Callable[[], Path | None] = lambda: None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from torchproof.errors import HostError
@@ -13,6 +14,8 @@ from torchproof.run.tier import run_tier
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from torchproof.plan import Job
     from torchproof.run.lease import Lease
     from torchproof.run.seal import Seal
@@ -23,21 +26,28 @@ def run_jobs(case: Case) -> list[Record]:
     """Run the plan's jobs one after the other, and say where each record comes from."""
     if not case.plan.jobs:
         return []
-    console = case.outside.console
-    try:
-        seal = case.outside.open_seal(case.settings)
-    except HostError as error:
-        console.say(str(error))
-        return [_not_run(case, job, error) for job in case.plan.jobs]
+    with open_jobs(case) as run:
+        return run(case.plan.jobs)
+
+
+@contextmanager
+def open_jobs(case: Case) -> Iterator[Callable[[Iterable[Job]], list[Record]]]:
+    """Open the seal and make the user environment once; what comes out runs jobs in there.
+
+    Where the host does not allow it, the jobs' records say so.
+    """
     with ExitStack() as stack:
-        stack.callback(seal.close)
         try:
-            with console.group("torchproof: user environment"):
+            seal = case.outside.open_seal(case.settings)
+            stack.callback(seal.close)
+            with case.outside.console.group("torchproof: user environment"):
                 python = _environment(case, seal)
         except HostError as error:
-            console.say(str(error))
-            return [_not_run(case, job, error) for job in case.plan.jobs]
-        return [_run_job(case, seal, job, python) for job in case.plan.jobs]
+            case.outside.console.say(str(error))
+            job_runner = partial(_not_run, case, error)
+        else:
+            job_runner = partial(_run_job, case, seal, python)
+        yield lambda jobs: [job_runner(job) for job in jobs]
 
 
 def _environment(case: Case, seal: Seal) -> str:
@@ -52,12 +62,12 @@ def _environment(case: Case, seal: Seal) -> str:
     return environment.make(seal, plan, on_output=case.outside.console.show)
 
 
-def _run_job(case: Case, seal: Seal, job: Job, python: str) -> Record:
+def _run_job(case: Case, seal: Seal, python: str, job: Job) -> Record:
     started = case.outside.clock()
     console = case.outside.console
     try:
         with (
-            console.group(f"torchproof: tier {job.tier}, seed {job.seed}"),
+            console.group(f"torchproof: tier {job.name}, seed {job.seed}"),
             case.outside.lease() if job.gpu else nullcontext() as lease,
         ):
             record = run_tier(
@@ -71,7 +81,7 @@ def _run_job(case: Case, seal: Seal, job: Job, python: str) -> Record:
             )
     except HostError as error:
         console.say(str(error))
-        return _not_run(case, job, error)
+        return _not_run(case, error, job)
     if lease:
         record = _with_lease(record, lease)
     return replace(record, source=_source(case), started=started.isoformat(timespec="seconds"))
@@ -85,7 +95,7 @@ def _with_lease(record: Record, lease: Lease) -> Record:
     return replace(record, cost=cost, notes=notes)
 
 
-def _not_run(case: Case, job: Job, error: HostError) -> Record:
+def _not_run(case: Case, error: HostError, job: Job) -> Record:
     return Record(
         tier=job.tier,
         state="not-run",

@@ -12,6 +12,7 @@ import pytest
 from torchproof.errors import UsageError
 from torchproof.settings import parse_tolerance
 from torchproof.testing.explain import explain
+from torchproof.testing.fingerprinting import watch_of
 from torchproof.testing.isolation import note
 from torchproof.testing.streams import Streams, seed_of
 
@@ -19,6 +20,7 @@ from torchproof.testing.streams import Streams, seed_of
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from torchproof.testing.session import Session
 
@@ -40,7 +42,8 @@ class ProofFixture:
         self._item = item
         self._test = test
         self._base = session.seed
-        self._emit = emit
+        self._watch = watch_of(item)
+        self._emit = self._watch.emit if self._watch else emit
         self._metrics: set[str] = set()
         self.seed = seed_of(session.seed, test)
         self.update = session.update
@@ -59,6 +62,8 @@ class ProofFixture:
         __tracebackhide__ = True
         import torchproof
 
+        if self._watch:
+            return self._watch.prove(build, options.get("seed", self._base))
         proof = torchproof.prove(build, **{"seed": self._base, **options})
         broken = self._record_findings(proof.findings)
         if proof.skipped:
@@ -86,6 +91,8 @@ class ProofFixture:
 
         curve = _name(name or self._item.name)
         seed = options.setdefault("seed", self._base)
+        if self._watch:
+            return self._watch.overfit(build, seed)
         result = torchproof.overfit(build, **options)
         self._emit(
             "curve",
@@ -141,6 +148,115 @@ class ProofFixture:
         )
         if not math.isfinite(number):
             pytest.fail(f"torchproof: the metric {name} is {number}, not a finite number")
+
+    def behaviour(self, name: str, *, kind: str, inputs: Any, **options: Any) -> Any:
+        """Test a capability of a trained model; fail if too many inputs are answered wrongly.
+
+        The failure rate is recorded as the metric ``behaviour/<name>``, with its 95 % interval,
+        and the first failures as examples.
+
+        Args:
+            name: Of the capability, such as ``negation``; once a test.
+            kind: ``MFT`` (each input has its answer), ``INV`` (a change that must not matter) or
+                ``DIR`` (a change moves the answer the right way).
+            inputs: A list, or a tensor or array with one row an input.
+            **options: See `torchproof.testing.behaviour.behaviour`: ``expect``, ``perturb``,
+                ``predict`` or ``model`` (else the fixture ``trained_model`` answers), ``within``,
+                ``at_least``, ``at_most``, ``slices``, ``allow``, ``tolerance``, ``show``.
+
+        Returns:
+            The ``Capability``, with its rate, answers and slices.
+        """
+        __tracebackhide__ = True
+        from torchproof.testing.behaviour import behaviour
+
+        return behaviour(self, self._item, self._emit, name, kind=kind, inputs=inputs, **options)
+
+    def trained(self, train: Optional[Callable[..., Any]] = None, **options: Any) -> Any:
+        """Return a model that was trained once for its code, data, configuration and seed.
+
+        Args:
+            train: Trains a model in place: ``train(model)``, ``train(model, data, **config)``.
+            **options: See `torchproof.testing.behaviour.trained`: ``build`` (returns an untrained
+                model), ``config``, ``data``, ``name``, ``checkpoint`` (weights instead of train).
+        """
+        __tracebackhide__ = True
+        from torchproof.testing.behaviour import trained
+
+        return trained(self, self._item, self._base, train, **options)
+
+    def dataset(self, name: str, data: Any = None, **options: Any) -> str:
+        """Record which version of the data a result depends on, and what the data holds.
+
+        Args:
+            name: Of the data set.
+            data: A path (also as text, relative to rootdir), tensors, plain values, a data set.
+            **options: See `torchproof.testing.dataset.dataset`: ``splits``, ``expect``.
+
+        Returns:
+            The fingerprint.
+        """
+        __tracebackhide__ = True
+        from torchproof.testing.dataset import dataset
+
+        return dataset(self, self._item, self._emit, name, data, **options)
+
+    def architecture(
+        self,
+        model: Any,
+        example: Any,
+        *,
+        name: str,
+        lock: Union[str, Path, None] = None,
+        waive: str = "",
+    ) -> Any:
+        """Hold a model against its lock; fail if it loads the same weights and answers otherwise.
+
+        Args:
+            model: The model; its weights do not matter.
+            example: What it is called with; see ``torchproof.architecture``.
+            name: What it is called, and its lock: ``locks/NAME.arch.json`` beside the test.
+            lock: The lock of another repository, as a path from the rootdir or an https address.
+            waive: Why the team accepts what differs.
+
+        Returns:
+            The ``torchproof.Architecture``.
+        """
+        __tracebackhide__ = True
+        import torchproof
+        from torchproof.testing import contract
+
+        held = contract.hold(
+            torchproof.architecture(model, example),
+            name=name,
+            lock=lock,
+            test=self._item.path,
+            root=self._item.config.rootpath,
+            update=self.update,
+            waive=waive,
+        )
+        self._emit("fingerprint", kind="architecture", name=name, value=held.fingerprint)
+        if held.finding and self._record_findings([held.finding]):
+            pytest.fail(contract.failure(held.finding))
+        return held.architecture
+
+    def handover(self, train: Any, serve: str, *, inputs: Any, **options: Any) -> Any:
+        """Train, save, load in a fresh process as the service does, and compare the answers.
+
+        Args:
+            train: Returns the trained model, or is it.
+            serve: The service's ``module:name``, a function ``(path) -> predict``.
+            inputs: What both are asked: tensors, texts, numbers, or lists of these.
+            **options: See `torchproof.testing.handover.handover`: ``name``, ``within``,
+                ``predict``, ``save``, ``python``.
+
+        Returns:
+            The ``Handover``: how far the answers are apart.
+        """
+        __tracebackhide__ = True
+        from torchproof.testing.handover import handover
+
+        return handover(self, self._item, self._emit, train, serve, inputs=inputs, **options)
 
     def stream(self, name: str, device: str = "cpu") -> Any:
         """Return a named random stream as a ``torch.Generator``: a draw moves no other stream."""

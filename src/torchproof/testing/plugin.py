@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Optional
 import pytest
 
 from torchproof.errors import TorchproofError
-from torchproof.testing import recording, session, tiers
+from torchproof.testing import fingerprinting, recording, session, tiers
 from torchproof.testing.fixture import ProofFixture
 from torchproof.testing.isolation import Isolation
 from torchproof.testing.naming import id_of
+from torchproof.testing.own_errors import plainly
+from torchproof.testing.shapes import Shapes
 from torchproof.testing.summary import Summary
 
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _SESSION = pytest.StashKey[session.Session]()
 _ISOLATION = pytest.StashKey[Isolation]()
 _EMIT = pytest.StashKey[Any]()
+_SHAPES = pytest.StashKey[Shapes]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +44,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="accept what proofs see now as the reference they compare with",
     )
+    add(
+        "--torchproof-fingerprint",
+        action="store_true",
+        help="judge nothing; write down the bits of what each test trains first",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -49,6 +57,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     found = _prepare(early_config, early_config.known_args_namespace)
     if found.tier:
         early_config.add_cleanup(_set_environment(found.tier.env))
+    if found.fingerprint:
+        early_config.add_cleanup(_set_environment(fingerprinting.ENVIRONMENT))
+    _check_shapes(early_config, found)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -61,16 +72,29 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", tiers.BROADCAST_WARNING)
         config.option.markexpr = tiers.both(config.option.markexpr, found.tier.markers)
     emit = config.stash[_EMIT] = _as_usage_error(recording.start, config, found)
+    for late in _check_shapes(config, found).late:
+        if not recording.is_worker(config):
+            emit("note", message=late)
     isolation = config.stash[_ISOLATION] = Isolation(found, emit)
     isolation.start()
     config.add_cleanup(isolation.stop)
     config.pluginmanager.register(isolation, "torchproof-isolation")
     config.pluginmanager.register(Summary(found), "torchproof-summary")
+    if found.fingerprint:
+        follower = fingerprinting.Fingerprinting(emit, config.rootpath)
+        config.pluginmanager.register(follower, "torchproof-fingerprinting")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Say what the results depend on."""
     return config.stash[_SESSION].header()
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Iterator[None]:
+    """Show an error of ours as the sentence that it is."""
+    call.excinfo = plainly(call.excinfo, item.config.rootpath)
+    yield
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +118,18 @@ def _prepare(config: pytest.Config, options: Any) -> session.Session:
         found = _as_usage_error(session.prepare, options, config.rootpath)
         config.stash[_SESSION] = found
     return found
+
+
+def _check_shapes(config: pytest.Config, found: session.Session) -> Shapes:
+    """Start it once: before the first conftest.py, or as soon as the plugin is loaded."""
+    shapes = config.stash.get(_SHAPES, None)
+    if shapes is None:
+        shapes = config.stash[_SHAPES] = Shapes(found.settings.shapes, config.rootpath)
+        if found.settings.shapes:
+            plugins = config.pluginmanager.list_name_plugin()
+            config.add_cleanup(_as_usage_error(shapes.start, plugins))
+            config.pluginmanager.register(shapes, "torchproof-shapes")
+    return shapes
 
 
 def _as_usage_error(function: Any, *arguments: Any) -> Any:

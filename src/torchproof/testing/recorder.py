@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
-from torchproof.testing import machine, tiers
+from torchproof.testing import locked_data, machine, tiers
 from torchproof.testing.naming import id_of
 from torchproof.testing.outcome import judge, place, reason
 
@@ -110,6 +110,7 @@ class SessionRecorder:
             started=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
             fingerprint=machine.fingerprint(),
         )
+        locked_data.write(self._emit, self._config.rootpath)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:

@@ -24,6 +24,7 @@ class Session:
     torch: str
     device: str
     update: bool = False
+    fingerprint: bool = False
 
     @property
     def tier_name(self) -> str:
@@ -63,6 +64,7 @@ def prepare(options: Any, root: Path) -> Session:
         seed=found.seed if seed is None else seed,
         tier=tiers.find(options.torchproof_tier, found.tiers),
         torch=torch,
-        device=machine.device(torch),
+        device="cpu" if options.torchproof_fingerprint else machine.device(torch),
         update=options.torchproof_update,
+        fingerprint=options.torchproof_fingerprint,
     )

@@ -4,7 +4,8 @@
 unchanged or new. `compare` holds one metric's runs against stored ones and decides on run-to-run
 noise, `compare_all` several metrics at one error rate. `detect` finds since when a metric's history
 is worse, `confirm` asks fresh runs first, `blame` searches the commit or other cause at the least
-number of runs. Only the action side imports this room, and it imports nothing that acts.
+number of runs. `unchanged` tells from fingerprints that a run could show nothing new. Only the
+action side imports this room, and it imports nothing that acts.
 """
 
 from torchproof.verdict.blame import Blame, blame
@@ -15,6 +16,7 @@ from torchproof.verdict.detect import detect, strays
 from torchproof.verdict.family import Samples, compare_all
 from torchproof.verdict.judge import judge
 from torchproof.verdict.model import GATING, STATES, Row, Verdict, Waiting
+from torchproof.verdict.unchanged import Unchanged, unchanged
 
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "Row",
     "Samples",
     "Trial",
+    "Unchanged",
     "Verdict",
     "Waiting",
     "blame",
@@ -35,4 +38,5 @@ __all__ = [
     "detect",
     "judge",
     "strays",
+    "unchanged",
 ]

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from torchproof.verdict.compare import Comparison, compare
 
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
+
+Metric = TypeVar("Metric", bound="Hashable")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,7 @@ class Samples:
     base: Sequence[float]
     better: Literal["lower", "higher"]
     paired: bool = False
+    stored: int | None = None
 
     @property
     def finite(self) -> bool:
@@ -35,12 +38,12 @@ class Samples:
 
 
 def compare_all(
-    metrics: Mapping[str, Samples],
+    metrics: Mapping[Metric, Samples],
     *,
     effect: float = 1.0,
     alpha: float = 0.05,
     beta: float = 0.05,
-) -> dict[str, Comparison]:
+) -> dict[Metric, Comparison]:
     """Compare every metric of a change; the chance of any false ``worse`` is alpha in all.
 
     Args:
@@ -50,7 +53,7 @@ def compare_all(
         beta: Accepted chance, for each metric, of ``not-worse`` where it is worse by the effect.
     """
     tested = [name for name, samples in metrics.items() if samples.finite]
-    worse: set[str] = set()
+    worse: set[Metric] = set()
     while True:
         level = alpha / max(len(tested) - len(worse), 1)
         found = {name: _compare(samples, effect, level, beta) for name, samples in metrics.items()}
@@ -69,4 +72,5 @@ def _compare(samples: Samples, effect: float, alpha: float, beta: float) -> Comp
         alpha=alpha,
         beta=beta,
         paired=samples.paired,
+        stored=samples.stored,
     )

@@ -1,4 +1,4 @@
-"""The verdict's first form: one head against one baseline, row by row."""
+"""The verdict: one head against one baseline and the stored runs of main, row by row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from torchproof.verdict import curves, findings, metrics, outcomes, runs
 from torchproof.verdict.comparable import differences
+from torchproof.verdict.decide import decide
 from torchproof.verdict.model import GATING, KINDS, STATES, Row, Tier, Verdict, Waiting
+from torchproof.verdict.settled import settled_curve
 
 
 if TYPE_CHECKING:
@@ -26,8 +28,11 @@ def judge(
     head: Sequence[Record],
     base: Sequence[Record],
     *,
+    further: Sequence[Record] = (),
+    stored: Sequence[Record] = (),
     waiting: Sequence[Waiting] = (),
     refused: Sequence[Waiting] = (),
+    unchanged: Sequence[Waiting] = (),
     tolerance: float | str | None = None,
 ) -> Verdict:
     """Judge the runs of a head against those of its baseline.
@@ -36,23 +41,35 @@ def judge(
         head: One record a tier and seed.
         base: The baseline's records, empty where there is none. Only tiers that the head ran too
             are compared.
+        further: Runs of the head with further seeds, made to decide what was undecided.
+        stored: Runs of main up to the baseline, oldest first: they show the noise.
         waiting: Tiers that run elsewhere and are not back yet.
         refused: Tiers that will not run here, and why.
-        tolerance: Of metrics that name none: absolute, or a text like ``2%``. None leaves their
-            changes undecided.
+        unchanged: Tiers that need not run: the baseline's results stand for them.
+        tolerance: Of metrics that name none: absolute, or a text like ``2%``. None lets the noise
+            of the stored runs decide.
     """
-    tiers = [replace(tier, tolerance=tolerance) for tier in _tiers(head, base)]
+    tiers = [
+        _with_noise(replace(tier, tolerance=tolerance), further, stored)
+        for tier in _tiers(head, base)
+    ]
     ran = any(record.outcomes for record in head)
     rows = list(chain.from_iterable(_rows(tier, others_ran=ran) for tier in tiers))
-    rows += runs.waiting_rows(waiting, refused)
-    if not head and not waiting and not refused:
+    rows += runs.waiting_rows(waiting, refused, unchanged)
+    if not head and not waiting and not refused and not unchanged:
         rows.append(runs.nothing_ran())
+    gates = any(row.state in GATING for row in rows)
     return Verdict(
         rows=tuple(sorted(rows, key=partial(_order, tiers=[tier.name for tier in tiers]))),
         counts=Counter(row.state for row in rows),
         checks=_checks(rows),
-        compared=tuple(tier.name for tier in tiers if tier.base),
+        compared=(
+            *(tier.name for tier in tiers if tier.base),
+            *(tier.tier for tier in unchanged),
+        ),
         differences={tier.name: tier.differences for tier in tiers if tier.differences},
+        # A change that fails already must be made again: its other metrics can wait.
+        wanted={} if gates else _wanted(tiers),
     )
 
 
@@ -66,6 +83,28 @@ def _tiers(head: Sequence[Record], base: Sequence[Record]) -> list[Tier]:
     return tiers
 
 
+def _with_noise(tier: Tier, further: Sequence[Record], stored: Sequence[Record]) -> Tier:
+    """Add the runs that noise is decided by, and what they say."""
+    tier = replace(
+        tier,
+        further=tuple(record for record in further if record.tier == tier.name),
+        stored=tuple(
+            record
+            for record in stored
+            if record.tier == tier.name and not differences(tier.head, [record])
+        ),
+    )
+    return replace(tier, decisions=decide(tier))
+
+
+def _wanted(tiers: Sequence[Tier]) -> Mapping[str, int]:
+    """Return by tier the fewest runs that could decide something."""
+    more = {
+        tier.name: [each.more for each in tier.decisions.values() if each.more] for tier in tiers
+    }
+    return {name: min(some) for name, some in more.items() if some}
+
+
 def _of_same_seeds(head: Sequence[Record], base: Sequence[Record]) -> tuple[Record, ...]:
     """Keep the baseline's runs of the head's seeds, or all where none has one of them.
 
@@ -77,7 +116,7 @@ def _of_same_seeds(head: Sequence[Record], base: Sequence[Record]) -> tuple[Reco
 
 def _rows(tier: Tier, *, others_ran: bool) -> Iterable[Row]:
     """Judge a tier; a failed test whose reason has a row of its own does not get a second one."""
-    reasons = [*runs.rows(tier, others_ran=others_ran), *findings.rows(tier), *curves.rows(tier)]
+    reasons = [*runs.rows(tier, others_ran=others_ran), *findings.rows(tier), *_curves(tier)]
     explained = {row.test for row in reasons if row.state == "failed"}
     failed = {test for test, end in outcomes.outcomes(tier.head).items() if end.outcome == "failed"}
     died = {test for run in tier.head if run.state != "complete" for test in runs.died_in(run)}
@@ -85,6 +124,13 @@ def _rows(tier: Tier, *, others_ran: bool) -> Iterable[Row]:
     yield from outcomes.rows(tier, frozenset((explained & failed) | died))
     yield from metrics.rows(tier)
     yield from findings.leak_rows(tier)
+
+
+def _curves(tier: Tier) -> Iterable[Row]:
+    """Judge curves, and let the noise decide about those that nothing exact decides."""
+    for row in curves.rows(tier):
+        decision = tier.decisions.get(("curve", row.test, row.name))
+        yield settled_curve(row, decision) if decision and row.state == "undecided" else row
 
 
 def _checks(rows: Iterable[Row]) -> Mapping[str, int]:

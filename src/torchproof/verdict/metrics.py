@@ -1,8 +1,9 @@
 """Metrics: head against baseline by direction, unit and tolerance.
 
-A number that is not finite, missing or vanished is a failure and never "no change". Without a
-tolerance a change stays undecided: one run cannot tell it from noise. Of several runs the means are
-compared; times and throughputs are shown and never compared.
+A number that is not finite, missing or vanished is a failure and never "no change". With a
+tolerance the means of both sides' runs are compared; without one the noise of main's stored runs
+decides (`torchproof.verdict.decide`), and where there are none a change stays undecided: one run
+cannot tell it from noise. Times and throughputs are shown and never compared.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING
 from torchproof.record import FAILED, PASSED
 from torchproof.verdict.comparable import is_time
 from torchproof.verdict.model import Row
-from torchproof.verdict.numbers import allowance, mean, spell, spell_apart
+from torchproof.verdict.numbers import allowance, mean, relative, spell, spell_apart
 from torchproof.verdict.outcomes import outcomes
+from torchproof.verdict.settled import settled
 
 
 if TYPE_CHECKING:
@@ -97,7 +99,14 @@ def _against(row: Row, tier: Tier, head: _Series, base: _Series) -> Row:
         return row
     if tier.differences:
         return _decided(replace(row, message="; ".join(tier.differences)), "not-comparable", "")
-    tolerance = tier.tolerance if metric.tolerance is None else metric.tolerance
+    return _by_noise_or_tolerance(row, tier, head, base)
+
+
+def _by_noise_or_tolerance(row: Row, tier: Tier, head: _Series, base: _Series) -> Row:
+    decision = tier.decisions.get(("metric", head.metric.test, head.metric.name))
+    if decision:
+        return settled(row, head.metric, decision)
+    tolerance = tier.tolerance if head.metric.tolerance is None else head.metric.tolerance
     if tolerance is None:
         return _without_tolerance(row, head, base)
     return _within(row, head, base, tolerance)
@@ -148,13 +157,7 @@ def _within(row: Row, head: _Series, base: _Series, tolerance: float | str) -> R
 
 
 def _size(head: _Series, base: _Series) -> str:
-    """Write the change in percent of the base: ``5.6 % lower``."""
-    if base.mean == 0:
-        return ""
-    change = _change(head, base)
-    percent = abs(change) * 100
-    text = f"{percent:.2g}" if percent < 100 else f"{percent:.0f}"  # noqa: PLR2004 - per cent
-    return f"{text} % {'higher' if change > 0 else 'lower'}"
+    return relative(head.mean - base.mean, base.mean)
 
 
 def _change(head: _Series, base: _Series) -> float:

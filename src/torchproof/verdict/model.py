@@ -4,8 +4,8 @@
 state               means
 ==================  =====================================================================
 ``failed``          broken by itself, whatever the baseline says; gates
-``worse``           against its direction by more than its tolerance; gates
-``undecided``       changed, and one run cannot tell the change from noise
+``worse``           against its direction by more than its tolerance or the noise; gates
+``undecided``       changed, and the runs so far cannot tell the change from noise
 ``not-comparable``  the baseline comes from other hardware or another environment
 ``dropped``         a test of the baseline that is gone
 ``skipped``         a test that is skipped now and was not before
@@ -14,9 +14,9 @@ state               means
 ``queued``          runs elsewhere and is not back yet
 ``new``             not in the baseline
 ``fixed``           failed before and does not any more
-``better``          in its direction by more than its tolerance
+``better``          in its direction by more than its tolerance or the noise
 ``waived``          a finding the team accepts
-``same``            not-worse: equal, or within the tolerance
+``same``            not-worse: equal, within the tolerance, or a loss is ruled out
 ``passed``          passed, with no baseline to compare with
 ``shown``           recorded and not judged
 ==================  =====================================================================
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torchproof.record import Record
+    from torchproof.verdict.decide import Decision, Key
 
 STATES = (
     "failed",
@@ -76,6 +77,7 @@ class Row:
         test: The test it belongs to.
         check: What it counts as in a headline; rows with the same text count once, empty not.
         size: Of the change, relative to the baseline; the larger comes first.
+        runs: Of the head, where noise decides or has to; else 0.
     """
 
     kind: str
@@ -94,6 +96,7 @@ class Row:
     test: str = ""
     check: str = ""
     size: float = 0.0
+    runs: int = 0
 
     @property
     def changed(self) -> bool:
@@ -102,10 +105,16 @@ class Row:
             return self.before != self.now
         return self.state not in ("same", "passed", "shown")
 
+    @property
+    def moved(self) -> bool:
+        """True for a number that is worse, better or broken against its baseline."""
+        numbers = self.kind in ("metric", "curve")
+        return numbers and bool(self.before) and self.state in ("failed", "worse", "better")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """A tier that was asked for and is not here: queued elsewhere, or refused."""
+    """A tier that was asked for and is not here: queued elsewhere, refused, or unchanged."""
 
     tier: str
     why: str = ""
@@ -123,6 +132,7 @@ class Verdict:
             ``not-comparable`` and ``passing``. A check is a test or a judged metric.
         compared: The tiers that had a baseline.
         differences: By tier, what makes it not comparable, as in ``torch 2.12.0 → 2.13.0``.
+        wanted: By tier, how many further runs of the head could decide a metric that is not.
     """
 
     rows: tuple[Row, ...]
@@ -130,6 +140,7 @@ class Verdict:
     checks: Mapping[str, int]
     compared: tuple[str, ...] = ()
     differences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    wanted: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -140,6 +151,11 @@ class Verdict:
     def comparable(self) -> bool:
         """True when there was a baseline and every number could be compared with it."""
         return bool(self.compared) and not self.differences
+
+    @property
+    def asks_why(self) -> bool:
+        """True when a number moved, and a reader asks because of what."""
+        return any(row.moved for row in self.rows) and bool(self.compared)
 
     @property
     def pending(self) -> bool:
@@ -159,12 +175,23 @@ class Verdict:
 class Tier:
     """One tier's runs on both sides; several runs differ by their seed.
 
-    ``differences`` holds what makes the two sides not comparable, ``tolerance`` that of metrics
-    which name none.
+    Attributes:
+        name: The tier.
+        head: The runs that were asked for.
+        base: The baseline's.
+        further: Runs of the head with further seeds. They only help to decide metrics: their tests
+            may fail at a seed that the baseline never saw.
+        stored: Runs of main up to the baseline, oldest first, whose numbers can be compared.
+        differences: What makes the two sides not comparable.
+        tolerance: Of metrics that name none.
+        decisions: What the noise of the stored runs says about metrics without a tolerance.
     """
 
     name: str
     head: tuple[Record, ...]
     base: tuple[Record, ...] = ()
+    further: tuple[Record, ...] = ()
+    stored: tuple[Record, ...] = ()
     differences: tuple[str, ...] = ()
     tolerance: float | str | None = None
+    decisions: Mapping[Key, Decision] = field(default_factory=dict)

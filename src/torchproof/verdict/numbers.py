@@ -52,6 +52,26 @@ def spell_apart(first: float, second: float, unit: str = "") -> tuple[str, str]:
     return spell(first, unit), spell(second, unit)
 
 
+def rounded(value: float, scale: float, digits: int) -> str:
+    """Write a number with as many decimals as show ``digits`` digits of ``scale``."""
+    if not math.isfinite(value) or not scale or not math.isfinite(scale):
+        return spell(value)
+    decimals = digits - 1 - math.floor(math.log10(scale))
+    if abs(decimals) > _MOST:
+        return spell(value, digits=digits)
+    nearest = round(value, decimals)
+    return f"{nearest:.{max(decimals, 0)}f}" if nearest else "0"
+
+
+def relative(change: float, base: float) -> str:
+    """Write a change in percent of the base: ``5.6 % lower``; empty where the base is 0."""
+    if base == 0:
+        return ""
+    percent = abs(change / base) * 100
+    text = f"{percent:.2g}" if percent < 100 else f"{percent:.0f}"  # noqa: PLR2004 - per cent
+    return f"{text} % {'higher' if change > 0 else 'lower'}"
+
+
 def mean(values: list[float]) -> float:
     """Return the mean; of equal values exactly that value."""
     # Divided first, as the sum of large numbers may have no float.

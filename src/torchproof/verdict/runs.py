@@ -51,9 +51,11 @@ def rows(tier: Tier, *, others_ran: bool = False) -> Iterable[Row]:
             yield _ended_wrongly(record)
 
 
-def waiting_rows(waiting: Sequence[Waiting], refused: Sequence[Waiting]) -> Iterable[Row]:
+def waiting_rows(
+    waiting: Sequence[Waiting], refused: Sequence[Waiting], unchanged: Sequence[Waiting] = ()
+) -> Iterable[Row]:
     """Give a row to every tier that is not here."""
-    for state, tiers in (("queued", waiting), ("not-run", refused)):
+    for state, tiers in (("queued", waiting), ("not-run", refused), ("same", unchanged)):
         for tier in tiers:
             yield Row(
                 kind="run",
