@@ -13,8 +13,11 @@ from torchproof.errors import HostError, TorchproofError
 
 
 if TYPE_CHECKING:
+    from torchproof import synthetic
     from torchproof.adapters.huggingface import from_trainer
     from torchproof.adapters.lightning import from_lightning
+    from torchproof.contracts.architecture import architecture
+    from torchproof.contracts.lock import Architecture
     from torchproof.proofs.finding import Cost, Finding
     from torchproof.proofs.overfit import Overfit, overfit
     from torchproof.proofs.prove import Proof, prove
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Architecture",
     "Cost",
     "Finding",
     "Overfit",
@@ -34,6 +38,7 @@ __all__ = [
     "TorchproofError",
     "Trainee",
     "__version__",
+    "architecture",
     "constant_weights",
     "fix_seed",
     "from_lightning",
@@ -42,15 +47,18 @@ __all__ = [
     "prove",
     "rules",
     "set_constant_weights",
+    "synthetic",
 ]
 
 _HOMES = {
+    "Architecture": "contracts.lock",
     "Cost": "proofs.finding",
     "Finding": "proofs.finding",
     "Overfit": "proofs.overfit",
     "Proof": "proofs.prove",
     "Rule": "proofs.rule",
     "Trainee": "proofs.trainee",
+    "architecture": "contracts.architecture",
     "constant_weights": "proofs.weights",
     "fix_seed": "proofs.seeds",
     "from_lightning": "adapters.lightning",
@@ -60,15 +68,17 @@ _HOMES = {
     "rules": "proofs.rule",
     "set_constant_weights": "proofs.weights",
 }
+_ROOMS = ("synthetic",)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _HOMES and name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if importlib.util.find_spec("torch") is None:
         what = "torch is not installed in this environment"
         raise HostError(what, f"torchproof.{name} needs it: install the torch your project uses.")
-    value = getattr(importlib.import_module(f"torchproof.{_HOMES[name]}"), name)
+    module = importlib.import_module(f"torchproof.{_HOMES.get(name, name)}")
+    value = module if name in _ROOMS else getattr(module, name)
     globals()[name] = value
     return value
 
