@@ -4,6 +4,7 @@ import lookalikes
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - as everybody writes it
+from torch import nn
 
 import torchproof
 
@@ -39,6 +40,71 @@ def test_inputs_changed_in_place(caught, change):
         finding.message
         == "The step changes x of its batch in place, a little more with every call."
     )
+
+
+def language_model(change):
+    """``change`` prepares (inputs, labels), which are parts of one tensor."""
+
+    def build():
+        ids = torch.randint(0, 9, (4, 6))
+        ids[:, 3] = 1
+        model = nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 9))
+
+        def loss(model, batch):
+            inputs, labels = change(batch["ids"])
+            return F.cross_entropy(model(inputs).flatten(0, 1), labels.reshape(-1))
+
+        return lookalikes.trained_with(loss, model, {"ids": ids}, target=None)
+
+    return build
+
+
+def masked(ids):
+    labels = ids[:, 1:]
+    labels.masked_fill_(labels == 1, 2)  # here
+    return ids[:, :-1], labels
+
+
+def masked_by_an_index(ids):
+    labels = ids[:, 1:]
+    labels[labels == 1] = 2  # here
+    return ids[:, :-1], labels
+
+
+@pytest.mark.parametrize("change", [masked, masked_by_an_index])
+def test_labels_that_are_a_part_of_the_inputs(caught, change):
+    finding, line = caught(RULE, language_model(change))
+    assert line.endswith("# here")
+    assert "a model reads as well" in finding.message
+
+
+def made_valid(ids):
+    ids.clamp_(max=7)
+    return ids[:, :-1], ids[:, 1:]
+
+
+def without_a_token(ids):
+    ids[ids == 1] = 2
+    return ids[:, :-1], ids[:, 1:]
+
+
+@pytest.mark.parametrize("change", [made_valid, without_a_token])
+def test_inputs_and_labels_made_valid_together_are_an_info(change):
+    (finding,) = torchproof.prove(language_model(change), rules=[RULE]).findings
+    assert finding.severity == "info"
+
+
+def test_an_autoencoder_that_clamps_its_inputs_is_an_info():
+    def build():
+        def loss(model, batch):
+            x = batch["x"].clamp_(-1, 1)
+            return F.mse_loss(model(x), x)
+
+        batch = {"x": torch.randn(6, 4)}
+        return lookalikes.trained_with(loss, nn.Linear(4, 4), batch, target=None)
+
+    (finding,) = torchproof.prove(build, rules=[RULE]).findings
+    assert finding.severity == "info"
 
 
 def test_what_a_second_call_leaves_alone_is_an_info():

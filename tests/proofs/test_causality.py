@@ -60,6 +60,27 @@ def test_a_convolution_padded_on_both_sides(caught):
     assert line.endswith("# here")
 
 
+def test_two_directions_and_a_layer_that_finds_its_size_when_it_is_built(caught):
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(tokens.WORDS, 8)
+            self.gru = nn.GRU(8, 8, batch_first=True, bidirectional=True)
+            self.head = nn.LazyLinear(tokens.WORDS)
+            self(torch.zeros(1, 2, dtype=torch.long))
+
+        def forward(self, x):
+            return self.head(self.gru(self.embed(x))[0])
+
+    def build():
+        batch = {"x": tokens.sentences()}
+        return tokens.trainee(
+            Reader(), batch, lambda m, b: tokens.next_token_loss(m(b["x"]), b["x"]), target=None
+        )
+
+    caught(RULE, build)
+
+
 def test_a_mask_that_is_too_weak(caught):
     class Weak(tokens.Attention):
         def forward(self, x):

@@ -62,9 +62,120 @@ def test_a_predict_that_ignores_its_batch(caught):
     assert line.endswith("# here")
 
 
+def without_labels(model, loss_of):
+    return pairs.learner(model, {"x": torch.randn(6, 4)}, loss_of, target=None)
+
+
+def test_an_input_erased_without_labels(caught):
+    class Denoiser(nn.Linear):
+        def forward(self, x):
+            return super().forward(x * 0)
+
+    def loss_of(model, batch):
+        noise = torch.randn(6, 4)
+        return F.mse_loss(model(batch["x"] + noise), noise)
+
+    caught(RULE, lambda: without_labels(Denoiser(4, 4), loss_of))
+
+
+class Autoencoder(nn.Module):
+    def __init__(self, code):
+        super().__init__()
+        self.encode, self.decode, self.code = nn.Linear(4, 2), nn.Linear(2, 4), code
+
+    def forward(self, x):
+        return self.decode(self.code(self.encode(x)))
+
+
+def test_a_decoder_that_is_given_something_else(caught):
+    caught(
+        RULE,
+        lambda: without_labels(
+            Autoencoder(torch.zeros_like), lambda m, b: F.mse_loss(m(b["x"]), b["x"])
+        ),
+    )
+
+
+class Pair(nn.Module):
+    def __init__(self, combine):
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(4, 8), nn.Linear(4, 8), nn.Linear(8, 3)
+        self.gate = nn.Parameter(torch.zeros(()))
+        self.combine = combine
+
+    def forward(self, left, right):
+        return self.head(self.combine(self, left, right))
+
+
+def pair(combine, right=None):
+    batch = {"left": torch.randn(6, 4), "right": torch.randn(6, 4) if right is None else right}
+    batch["y"] = torch.tensor([0, 1, 2, 1, 0, 2])
+    return pairs.learner(
+        Pair(combine), batch, lambda m, b: F.cross_entropy(m(b["left"], b["right"]), b["y"])
+    )
+
+
+def test_the_same_input_for_both_branches(caught):
+    finding, _ = caught(
+        RULE, lambda: pair(lambda m, left, _: m.first(left).relu() + m.second(left).relu())
+    )
+    assert finding.evidence["input"] == "right"
+
+
+def test_an_argument_that_is_not_used_is_a_warning():
+    def build():
+        return pair(lambda m, left, _: m.first(left) + m.second(left), torch.randn(6, 9))
+
+    (finding,) = torchproof.prove(build, rules=[RULE]).findings
+    assert finding.severity == "warning"
+
+
+def support_of_which_the_mean_counts():
+    return pair(lambda m, left, right: m.first(left) - m.second(right).mean(0))
+
+
+def branch_behind_a_gate_of_zero():
+    return pair(lambda m, left, right: m.first(left) + m.gate * m.second(right))
+
+
+def privileged_input_of_training():
+    def combine(model, left, right):
+        known = model.first(left)
+        return known + F.dropout(model.second(right), 0.5) if model.training else known
+
+    return pair(combine)
+
+
+def mask_that_a_model_need_not_read():
+    return pair(lambda m, left, _: m.first(left), (torch.randn(6, 4) > 0).float())
+
+
+def sum_over_a_set():
+    """The rows are the points of one set, whose order does not matter."""
+
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.head = nn.Linear(4, 8), nn.Linear(8, 4)
+
+        def forward(self, x):
+            return self.head(self.inner(x).relu().amax(0, keepdim=True))
+
+    return without_labels(Sum(), lambda m, b: F.mse_loss(m(b["x"]), b["x"].amax(0, keepdim=True)))
+
+
 @pytest.mark.parametrize(
     "build",
     [
+        support_of_which_the_mean_counts,
+        branch_behind_a_gate_of_zero,
+        privileged_input_of_training,
+        mask_that_a_model_need_not_read,
+        sum_over_a_set,
+        pairs.autoencoder_that_samples,
+        pairs.two_views_and_no_labels,
+        zoo.gan_with_two_optimizers,
+        zoo.diffusion_step_with_noise,
         pairs.head_of_zeros,
         pairs.dead_units,
         pairs.generator_of_noise,

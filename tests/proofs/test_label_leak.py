@@ -69,6 +69,96 @@ def test_a_decoder_that_sees_the_whole_answer(caught):
     caught(RULE, build)
 
 
+def teacher_forced(given, *, predict):
+    """A decoder made of several models, which the step calls one by one."""
+    embed, head = nn.Embedding(tokens.WORDS, 8), nn.Linear(8, tokens.WORDS)
+    encoder, decoder = nn.GRU(8, 8, batch_first=True), nn.GRU(8, 8, batch_first=True)
+    model = nn.ModuleList([embed, encoder, decoder, head])
+
+    def logits(batch):
+        return head(decoder(embed(given(batch["y"])), encoder(embed(batch["x"]))[1])[0])
+
+    def loss_of(_, batch):
+        return F.cross_entropy(logits(batch).transpose(1, 2), batch["y"])
+
+    batch = {"x": tokens.sentences(5), "y": tokens.sentences()}
+    options = {"predict": lambda batch: logits(batch).detach()} if predict else {}
+    return pairs.learner(model, batch, loss_of, **options)
+
+
+def late(labels):
+    return F.pad(labels[:, :-1], (1, 0))
+
+
+def right_decoder():
+    return teacher_forced(late, predict=True)
+
+
+def decoder_whose_prediction_tells_the_fit_of_each_word():
+    trainee = teacher_forced(late, predict=True)
+    logits = trainee.predict
+
+    def predict(batch):
+        return F.cross_entropy(logits(batch).transpose(1, 2), batch["y"], reduction="none")
+
+    trainee.predict = predict
+    return trainee
+
+
+def test_a_decoder_that_is_given_what_it_predicts(caught):
+    finding, _ = caught(RULE, lambda: teacher_forced(lambda labels: labels, predict=True))
+    assert finding.evidence["position"] == tokens.LENGTH - 1
+
+
+def test_a_decoder_without_a_predict(caught):
+    def build():
+        model = tokens.Translator()
+
+        def loss_of(model, batch):
+            logits = model(batch["x"], batch["y"])
+            return F.cross_entropy(logits.transpose(1, 2), batch["y"])
+
+        batch = {"x": tokens.sentences(5), "y": tokens.sentences()}
+        return pairs.learner(model, batch, loss_of)
+
+    caught(RULE, build)
+
+
+def masking_inside_the_step():
+    """The tokens are their own labels, and those that are asked for are hidden."""
+
+    def loss_of(model, batch):
+        hidden = torch.rand(batch["ids"].shape) < 0.4
+        logits = model(batch["ids"].masked_fill(hidden, 0))
+        return F.cross_entropy(logits[hidden], batch["ids"][hidden])
+
+    def everything(length):
+        return torch.ones(length, length).bool()
+
+    model = tokens.LanguageModel(tokens.Attention(everything))
+    return pairs.learner(model, {"ids": tokens.sentences()}, loss_of, target="ids")
+
+
+def diffusion_that_predicts_the_data():
+    """The labels are the data, and the model sees them through noise."""
+
+    class Denoiser(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(4 + 3 + 1, 3)
+
+        def forward(self, x, noisy, time):
+            return self.inner(torch.cat([x, noisy, time], 1))
+
+    def loss_of(model, batch):
+        time, noise = torch.rand(6, 1), torch.randn(6, 3)
+        return F.mse_loss(
+            model(batch["x"], (1 - time) * batch["y"] + time * noise, time), batch["y"]
+        )
+
+    return pairs.learner(Denoiser(), {"x": torch.randn(6, 4), "y": torch.randn(6, 3)}, loss_of)
+
+
 def test_a_margin_loss_in_the_model_is_warned():
     (finding,) = torchproof.prove(pairs.angular_margin_in_the_model, rules=[RULE]).findings
     assert finding.severity == "warning"
@@ -89,6 +179,14 @@ def adversarial_examples():
     "build",
     [
         adversarial_examples,
+        right_decoder,
+        decoder_whose_prediction_tells_the_fit_of_each_word,
+        masking_inside_the_step,
+        diffusion_that_predicts_the_data,
+        tokens.masked_language_model,
+        tokens.autoencoder_of_tokens,
+        tokens.language_model,
+        tokens.translation_that_shifts_its_labels_inside,
         *pairs.RIGHT[:9],
         pairs.diffusion_for_a_class,
         tokens.translation_with_teacher_forcing,

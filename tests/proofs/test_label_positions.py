@@ -100,12 +100,24 @@ def confident_language_model():
     return language(loss_of)
 
 
+def confident_tagger():
+    """Some positions are all but certain, so that their gradients are smaller than rounding."""
+
+    def loss_of(model, batch):
+        return F.cross_entropy(20 * model(batch["x"]).flatten(0, 1), batch["y"].flatten())
+
+    batch = {"x": tokens.sentences(12), "y": torch.randint(0, 2, (4, 12))}
+    model = nn.Sequential(nn.Embedding(tokens.WORDS, 8), nn.Linear(8, 2))
+    return tokens.trainee(model, batch, loss_of)
+
+
 LOOK_ALIKES = [
     image_right,
     image_flattened_right,
     anchors,
     regression_over_time,
     confident_language_model,
+    confident_tagger,
 ]
 
 

@@ -57,6 +57,20 @@ def test_updates_that_bfloat16_rounds_away(caught):
     assert "torch.autocast" in finding.remedy
 
 
+def test_a_type_that_the_step_names_itself(caught):
+    def build():
+        model = zoo.mlp().bfloat16()
+        kind = next(model.parameters()).dtype
+
+        def loss(model, batch):
+            return F.cross_entropy(model(batch["x"].to(kind)), batch["y"])
+
+        optimizer = torch.optim.SGD(model.parameters(), 1e-6)
+        return lookalikes.trained_with(loss, model, optimizer=optimizer)
+
+    caught(RULE, build)
+
+
 def test_a_rate_too_small_for_float32(caught):
     def build():
         model = zoo.mlp()

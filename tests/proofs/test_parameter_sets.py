@@ -153,23 +153,160 @@ def test_backward_forgotten(caught):
     assert finding.evidence == {"optimizer steps": 3, "backward passes": 0}
 
 
-def test_a_branch_that_nothing_uses_is_a_warning():
-    class Extra(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.body, self.extra = nn.Linear(4, 3), nn.Linear(4, 3)
+class Extra(nn.Module):
+    """A branch beside the model; ``use`` says what becomes of it."""
 
-        def forward(self, x):
-            self.extra(x)
-            return self.body(x)
+    def __init__(self, use):
+        super().__init__()
+        self.body, self.extra, self.use = nn.Linear(4, 3), nn.Linear(4, 3), use
 
-    proof = torchproof.prove(lambda: zoo.classifier(Extra(), zoo.classes(4)), rules=[RULE])
-    (finding,) = proof.findings
-    assert proof.passed
+    def forward(self, x):
+        return self.use(self, self.body(x), x)
+
+
+class Output(dict):
+    """Reads like the output of a library's model."""
+
+    __getattr__ = dict.__getitem__
+
+
+def beside(use):
+    return lambda: zoo.classifier(Extra(use), zoo.classes(4))
+
+
+def test_a_result_that_is_dropped(caught):
+    def use(model, logits, x):
+        late = model.extra(x)  # here
+        late = late.relu()
+        return logits
+
+    finding, line = caught(RULE, beside(use))
+    assert "extra.weight, extra.bias is dropped" in finding.message
+    assert line.endswith("# here")
+
+
+def test_a_recurrent_layer_that_is_dropped(caught):
+    def build():
+        model = Extra(lambda model, logits, x: (model.extra(x[None]), logits)[1])
+        model.extra = nn.LSTM(4, 4)
+        return zoo.classifier(model, zoo.classes(4))
+
+    caught(RULE, build)
+
+
+def kept(model, logits, x):
+    model.looked_at = model.extra(x)
+    return logits
+
+
+def logged(model, logits, x):
+    model.size = model.extra(x).norm().item()
+    return logits
+
+
+def used_now_and_then(model, logits, x):
+    return logits
+
+
+def averaged(model, logits, x):
+    model.body.mean = model.extra.weight.detach().mean(0)
+    return logits
+
+
+def returned(model, logits, x):
+    return Output(logits=logits, pooled=model.extra(x).tanh())
+
+
+def as_large_as(model, logits, x):
+    """What a branch gives for a batch that is too small for it."""
+    return logits + model.extra(x).new_zeros(len(x), 1)
+
+
+class Rounded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.round()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return None
+
+
+def given_to_a_function_of_ones_own(model, logits, x):
+    return logits + 0 * Rounded.apply(model.extra(x)).detach()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [kept, logged, used_now_and_then, averaged, as_large_as, given_to_a_function_of_ones_own],
+)
+def test_a_branch_that_may_be_looked_at_is_a_warning(use):
+    (finding,) = torchproof.prove(beside(use), rules=[RULE]).findings
     assert finding.severity == "warning"
     assert finding.message.startswith(
         "No gradient arrives at extra.weight, extra.bias; the loss does"
     )
+
+
+class Streams(nn.Module):
+    """Two streams that look at each other, layer by layer."""
+
+    def __init__(self, chained):
+        super().__init__()
+        self.nodes = nn.ModuleList(nn.Linear(4, 4) for _ in range(2))
+        self.edges = nn.ModuleList(nn.Linear(4, 4) for _ in range(2))
+        self.head, self.chained = nn.Linear(4, 3), chained
+
+    def forward(self, x):
+        edge = x
+        for to_node, to_edge in zip(self.nodes, self.edges, strict=True):
+            x = to_node(x + edge).relu()
+            late = to_edge(edge + x).relu()
+            edge = late if self.chained else edge
+        return self.head(x)
+
+
+def test_the_last_layer_of_a_stream_that_ends_before_is_a_warning():
+    (finding,) = torchproof.prove(
+        lambda: zoo.classifier(Streams(chained=True), zoo.classes(4)), rules=[RULE]
+    ).findings
+    assert finding.severity == "warning"
+    assert "edges.1.weight" in finding.message
+
+
+def test_layers_of_which_none_is_passed_on(caught):
+    finding, _ = caught(RULE, lambda: zoo.classifier(Streams(chained=False), zoo.classes(4)))
+    assert "edges.0.weight" in finding.message
+
+
+def test_a_pooled_output_that_the_model_leaves_alone_is_a_warning():
+    def build():
+        model = Extra(lambda model, logits, x: model.encoder(x).logits)
+        model.encoder = Extra(returned)
+        del model.extra
+        return zoo.classifier(model, zoo.classes(4))
+
+    findings = torchproof.prove(build, rules=[RULE]).findings
+    assert findings
+    assert all(each.severity == "warning" for each in findings if "extra" in each.message)
+
+
+def test_a_pooled_output_that_the_step_leaves_alone_is_a_warning():
+    def build():
+        model = Extra(returned)
+        optimizer = torch.optim.Adam(model.parameters())
+
+        def step(batch):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(batch["x"]).logits, batch["y"])
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return torchproof.Trainee(model, zoo.classes(4), step)
+
+    (finding,) = torchproof.prove(build, rules=[RULE]).findings
+    assert finding.severity == "warning"
 
 
 def test_cut_and_unused_are_told_apart(caught):

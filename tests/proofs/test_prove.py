@@ -14,6 +14,7 @@ from torch.nn.modules import module as global_hooks
 from torch.optim import optimizer as optimizer_hooks
 
 import torchproof
+from torchproof.errors import UsageError
 
 
 def state_of_the_process():
@@ -115,10 +116,13 @@ def test_trainees_are_let_go():
     assert not any(model() for model in models)
 
 
-# Most programs have no sequences, no padding, no labels, no predict or no serve.
+# Most programs have no sequences, padding, labels, predict, serve, loader, replicas or cache.
 ABOUT_SOMETHING_SPECIAL = {
     *("causality", "label-positions", "padding-ignored", "serving-parity", "input-parity"),
     *("labels-used", "label-leak", "inputs-used", "sample-pairing"),
+    *("class-ids", "rows-predicted", "trained-prediction"),
+    *("worker-randomness", "worker-shards", "epoch-order", "replica-parity"),
+    *("accumulation-parity", "compile-parity", "cache-parity"),
 }
 
 
@@ -224,3 +228,17 @@ def test_a_step_has_to_return_its_loss(answer):
 
     with pytest.raises(torchproof.TorchproofError, match="not a loss"):
         torchproof.prove(build)
+
+
+def test_no_rule_begins_once_the_budget_is_spent():
+    everything, some = (torchproof.prove(zoo.plain_mlp, budget=budget) for budget in (None, 8))
+    late = {rule for rule, why in some.skipped.items() if why == "8 steps are spent"}
+    assert late
+    assert some.cost.steps < everything.cost.steps
+    assert {*some.skipped} == {*everything.skipped} | late
+
+
+@pytest.mark.parametrize("budget", [0, -1, 2.5, "20"])
+def test_a_budget_is_a_number_of_steps(budget):
+    with pytest.raises(UsageError, match="budget is"):
+        torchproof.prove(zoo.plain_mlp, budget=budget)

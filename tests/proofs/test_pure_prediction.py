@@ -135,6 +135,90 @@ def test_taking_the_labels_out_is_no_change():
     assert not torchproof.prove(build, rules=[RULE]).findings
 
 
+def augmented(predict, *, noisy):
+    """The step gives the model ``noisy`` inputs."""
+    model = zoo.mlp()
+
+    def loss_of(model, batch):
+        return F.cross_entropy(model(noisy(batch["x"])), batch["y"])
+
+    return pairs.learner(
+        model,
+        pairs.labelled(4),
+        loss_of,
+        predict=lambda batch: predict(model.eval(), noisy, batch["x"]).detach(),
+    )
+
+
+def jittered(x):
+    return x + 0.1 * torch.randn_like(x)  # here
+
+
+def turned(x):
+    return x.flip(1) if torch.rand(1) < 0.5 else x  # here
+
+
+@pytest.mark.parametrize("noisy", [jittered, turned])
+def test_the_augmentation_of_training_while_predicting(caught, noisy):
+    _, line = caught(RULE, lambda: augmented(lambda model, noisy, x: model(noisy(x)), noisy=noisy))
+    assert line.endswith("# here")
+
+
+def augmented_in_training_only():
+    return augmented(lambda model, noisy, x: model(x), noisy=jittered)
+
+
+def mean_over_augmented_inputs():
+    return augmented(
+        lambda model, noisy, x: (model(noisy(x)) + model(noisy(x))) / 2, noisy=jittered
+    )
+
+
+def noise_beside_the_input():
+    """An implicit model: noise is one of its inputs, in training as in prediction."""
+    model = nn.Linear(5, 3)
+
+    def logits(batch):
+        return model(torch.cat([batch["x"], torch.randn(len(batch["x"]), 1)], 1))
+
+    return pairs.learner(
+        model,
+        pairs.labelled(4),
+        lambda _, batch: F.cross_entropy(logits(batch), batch["y"]),
+        predict=lambda batch: logits(batch).detach(),
+    )
+
+
+def denoising():
+    """The noise is the task; the data are their own labels."""
+    model, x = nn.Linear(4, 4), torch.randn(6, 4)
+
+    def cleaned(batch):
+        return model(jittered(batch["x"]))
+
+    return pairs.learner(
+        model,
+        {"x": x, "y": x.clone()},
+        lambda _, batch: F.mse_loss(cleaned(batch), batch["y"]),
+        predict=lambda batch: cleaned(batch).detach(),
+    )
+
+
+def denoising_for_a_class():
+    """The labels say what is wanted, and the loss reads the noise."""
+    model, embed = nn.Linear(4, 4), nn.Embedding(3, 4)
+
+    def cleaned(batch):
+        return model(jittered(batch["x"])) + embed(batch["y"])
+
+    return pairs.learner(
+        nn.ModuleList([model, embed]),
+        pairs.labelled(4),
+        lambda _, batch: F.mse_loss(cleaned(batch), batch["x"]),
+        predict=lambda batch: cleaned(batch).detach(),
+    )
+
+
 def test_monte_carlo_dropout_is_warned():
     (finding,) = torchproof.prove(pairs.monte_carlo_dropout, rules=[RULE]).findings
     assert finding.severity == "warning"
@@ -143,6 +227,11 @@ def test_monte_carlo_dropout_is_warned():
 @pytest.mark.parametrize(
     "build",
     [
+        augmented_in_training_only,
+        mean_over_augmented_inputs,
+        noise_beside_the_input,
+        denoising,
+        denoising_for_a_class,
         pairs.autoencoder_that_samples,
         pairs.sampler_with_a_generator_of_its_own,
         pairs.sampling_that_puts_the_seed_back,

@@ -54,17 +54,46 @@ def test_dropout_inside_attention_and_recurrence(caught):
     caught(RULE, seeded(Attention, lambda: torch.manual_seed(1)))
 
 
-def noisy(seed):
+def noisy(seed, draw=torch.randn):
     def loss(model, batch):
         seed()
-        return F.cross_entropy(model(batch["x"] + torch.randn(6, 4)), batch["y"])
+        return F.cross_entropy(model(batch["x"] + draw(6, 4)), batch["y"])
 
     return lambda: lookalikes.trained_with(loss, nn.Linear(4, 3))
 
 
-def test_the_same_noise_in_every_step_is_a_warning():
-    (finding,) = torchproof.prove(noisy(lambda: torch.manual_seed(0)), rules=[RULE]).findings
+def test_the_same_noise_for_the_inputs_of_every_step(caught):
+    finding, _ = caught(RULE, noisy(lambda: torch.manual_seed(0)))
+    assert "the same noise" in finding.message
+
+
+def test_a_generator_made_inside_the_step(caught):
+    def draw(*shape):
+        fixed = torch.Generator().manual_seed(0)
+        return torch.randn(shape, generator=fixed) + torch.rand(1)  # here
+
+    _, line = caught(RULE, noisy(lambda: None, draw))
+    assert line.endswith("# here")
+
+
+def random_features(lasting):
+    """A projection that each step draws anew from its own seed, so that it need not be saved."""
+    kept = torch.Generator().manual_seed(0)
+
+    def loss(model, batch):
+        source = kept if lasting else torch.Generator().manual_seed(0)
+        return F.cross_entropy(model(batch["x"] @ torch.randn(4, 4, generator=source)), batch["y"])
+
+    return lookalikes.trained_with(loss, nn.Linear(4, 3))
+
+
+def test_fixed_random_features_are_a_warning():
+    (finding,) = torchproof.prove(lambda: random_features(lasting=False), rules=[RULE]).findings
     assert finding.severity == "warning"
+
+
+def test_a_generator_that_lasts_is_silent():
+    assert not torchproof.prove(lambda: random_features(lasting=True), rules=[RULE]).findings
 
 
 def test_new_noise_and_a_seed_that_counts_are_silent():

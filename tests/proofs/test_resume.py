@@ -3,6 +3,7 @@
 import lookalikes
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812 - as everybody writes it
 import zoo
 from torch import nn
 
@@ -98,6 +99,75 @@ def test_a_hidden_state_is_a_warning():
 
     proof = torchproof.prove(lambda: zoo.classifier(Stateful(), zoo.classes(4)), rules=[RULE])
     assert [each.severity for each in proof.findings] == ["warning"]
+
+
+class Levelled(nn.Module):
+    """Divides its loss by what ``follow`` makes of the losses so far."""
+
+    def __init__(self, follow, start, *, persistent=False):
+        super().__init__()
+        self.body, self.follow = zoo.mlp(), follow
+        if isinstance(start, torch.Tensor):
+            self.register_buffer("level", start, persistent=persistent)
+        else:
+            self.level = start
+
+    def forward(self, x):
+        return self.body(x)
+
+
+def levelled(follow, start, used=True, **options):  # noqa: FBT002 - a variant, not a switch
+    def build():
+        def loss_of(model, batch):
+            value = F.cross_entropy(model(batch["x"]), batch["y"])
+            model.level = model.follow(model.level, value.detach())
+            return value / model.level if used else value
+
+        return lookalikes.trained_with(loss_of, Levelled(follow, start, **options))
+
+    return build
+
+
+def average(level, value):
+    return 0.9 * level + 0.1 * value
+
+
+def test_a_moving_average_in_a_buffer_that_is_not_saved(caught):
+    finding, _ = caught(RULE, levelled(average, torch.ones(())))
+    assert "Levelled.level" in finding.message
+
+
+def test_a_moving_average_in_a_plain_number(caught):
+    caught(RULE, levelled(lambda level, value: float(average(level, value)), 1.0))
+
+
+@pytest.mark.parametrize(
+    "follow",
+    [
+        lambda level, value: level + 1,
+        lambda level, value: torch.tanh(level + value) + 1,
+        lambda level, value: value,
+    ],
+    ids=["a count", "a hidden state", "the loss before"],
+)
+def test_what_is_no_average_is_at_most_a_warning(follow):
+    assert torchproof.prove(levelled(follow, torch.ones(())), rules=[RULE]).passed
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        levelled(average, torch.ones(()), persistent=True),
+        levelled(lambda level, value: float(average(level, value)), 1.0, used=False),
+    ],
+    ids=["saved", "for the log"],
+)
+def test_an_average_that_is_saved_or_only_shown_is_silent(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+def test_an_average_in_a_buffer_only_for_the_log_is_a_warning():
+    assert torchproof.prove(levelled(average, torch.ones(()), used=False), rules=[RULE]).passed
 
 
 @pytest.mark.parametrize("build", [lookalikes.lookahead, zoo.sharpness_aware_minimisation])

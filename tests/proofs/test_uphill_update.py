@@ -103,6 +103,84 @@ def test_a_negative_sign_in_front_of_the_mean(caught):
     caught(RULE, build)
 
 
+def policy(loss_of, gain="advantage", model=None, **options):
+    def build():
+        batch = {
+            "x": torch.randn(6, 4),
+            "action": torch.tensor([0, 2, 1, 1, 0, 2]),
+            gain: torch.randn(6),
+            "old": torch.full((6,), -1.0),
+        }
+        net = model() if model else zoo.mlp()
+        optimizer = torch.optim.AdamW(net.parameters(), 1e-2, weight_decay=0.0, **options)
+
+        def loss(model, batch):
+            chosen = torch.distributions.Categorical(logits=model(batch["x"]))
+            return loss_of(chosen.log_prob(batch["action"]), batch)
+
+        return lookalikes.trained_with(loss, net, batch, optimizer, target="action")
+
+    return build
+
+
+def surrogate(log, batch):
+    return -(log * batch["advantage"]).mean()
+
+
+def test_a_policy_that_is_maximised_twice(caught):
+    finding, line = caught(RULE, policy(surrogate, maximize=True))
+    assert "less likely" in finding.message
+    assert line.strip() == "optimizer.step()"
+
+
+@pytest.mark.parametrize("gain", ["advantage", "reward", "returns"])
+def test_a_policy_whose_minus_sign_is_missing(caught, gain):
+    caught(RULE, policy(lambda log, batch: (log * batch[gain]).mean(), gain))
+
+
+def clipped(log, batch):
+    ratio = (log - batch["old"]).exp()
+    bounded = ratio.clamp(0.8, 1.2) * batch["advantage"]
+    return -torch.minimum(ratio * batch["advantage"], bounded).mean()
+
+
+def standardised(log, batch):
+    reward = batch["reward"]
+    return -(log * (reward - reward.mean()) / reward.std()).mean()
+
+
+def imitation_of_what_went_well(log, batch):
+    return -(log * (batch["advantage"] / 0.5).exp()).mean()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        policy(surrogate),
+        policy(lambda log, batch: (log * batch["advantage"]).mean(), maximize=True),
+        policy(lambda log, batch: (log * batch["cost"]).mean(), "cost"),
+        policy(clipped),
+        policy(standardised, "reward"),
+        policy(imitation_of_what_went_well),
+    ],
+    ids=["surrogate", "maximised", "costs", "clipped", "standardised", "imitation"],
+)
+def test_right_policies_are_silent(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+def test_values_that_are_taught_by_rewards_are_silent():
+    def build():
+        def loss(model, batch):
+            value = model(batch["x"]).gather(1, batch["action"][:, None]).squeeze(1)
+            return F.smooth_l1_loss(value, batch["reward"])
+
+        batch = {**zoo.classes(4), "reward": torch.randn(6), "action": torch.arange(6) % 3}
+        return lookalikes.trained_with(loss, batch=batch)
+
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
 @pytest.mark.parametrize(
     "build",
     [

@@ -184,7 +184,7 @@ def masked_logarithm(*, right: bool) -> Trainee:
     return trained(model, {"x": x, "y": torch.rand(8)}, loss)
 
 
-@case(79, "MLP")
+@case(79, "MLP", "accumulation-parity")
 def accumulation_not_divided(*, right: bool) -> Trainee:
     """Accumulated micro-batches make a gradient that is k times too large."""
     model = mlp()

@@ -121,7 +121,7 @@ def labels_shifted_by_one_class(*, right: bool) -> Trainee:
     return trained(model, points(), loss)
 
 
-@case(29, "CNN", "overfit")
+@case(29, "CNN", "class-ids", "overfit")
 def prediction_takes_the_least(*, right: bool) -> Trainee:
     """``argmin`` where ``argmax`` was meant."""
     model = cnn()

@@ -94,7 +94,7 @@ def hidden_state_carried_over(*, right: bool) -> Trainee:
     return trained(model, sequences(), lambda b: functional.cross_entropy(model(b["x"]), b["y"]))
 
 
-@case(60, "MLP", "pure-prediction", "checkpoint-round-trip", "evaluation-is-a-no-op")
+@case(60, "MLP", "trained-prediction", "checkpoint-round-trip")
 def prediction_from_a_stale_copy(*, right: bool) -> Trainee:
     """The copy for inference is made once, before training."""
     model, copy = mlp(), mlp()

@@ -12,9 +12,12 @@
 `fingerprints`     every operation's digest: where two runs part
 `promoted`         the step once more in float64
 `trail`            one row's way through the operations, to point at a line
+`loaders`          what the worker processes of a loader bring; `generators` they draw from
+`replicas`         what another replica of data-parallel training would hold
 `rule`, `rules`    the registry; one file a rule
 `prove`            every rule on one trainee
-`overfit`          one batch, many steps
+`overfit`          one batch, many steps; `progress` shows how many
+`trajectory`       the first steps to the bit: whether a change touched training
 =================  ================================================================
 
 Everything here runs in the user's environment: standard library and torch, Python 3.9 and later.

@@ -98,6 +98,17 @@ def reversed_rows(rows: int) -> Change:
     return change
 
 
+def every_row_from(row: int, rows: int) -> Change:
+    """Give a change that puts one row in every place."""
+
+    def change(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.dim() == 0 or len(tensor) != rows:
+            return tensor
+        return tensor.detach()[[row] * rows].requires_grad_(tensor.requires_grad)
+
+    return change
+
+
 def another_row(tensors: dict[str, torch.Tensor], row: int, rows: int) -> Optional[int]:
     """Return a row that differs from the given one; None if all are alike."""
     whole = [each for each in tensors.values() if each.dim() and len(each) == rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from torchproof.errors import UsageError
 from torchproof.proofs.bits import different, distance
+from torchproof.proofs.compiled import interpreted
 from torchproof.proofs.finding import Cost, listed
 from torchproof.proofs.isolation import untouched
 from torchproof.proofs.observe import Observation, observe
@@ -58,15 +59,19 @@ class Bench:
         self._known: dict[Any, Any] = {}
 
     @contextmanager
-    def trial(self, seed: Optional[int] = None) -> Iterator[Trial]:
-        """Give a fresh trainee for the block, from the bench's seed or another."""
+    def trial(self, seed: Optional[int] = None, *, compiled: bool = False) -> Iterator[Trial]:
+        """Give a fresh trainee for the block, from the bench's seed or another.
+
+        Models that are compiled run as they are written, unless ``compiled`` asks for them.
+        """
         __tracebackhide__ = True
         with untouched(), fix_seed(self.seed if seed is None else seed):
             with optimizers_built() as optimizers:
                 self.cost.builds += 1
                 trainee = self.build()
             self._check(trainee)
-            yield Trial(trainee, optimizers, self.cost)
+            with nullcontext() if compiled else interpreted(trainee):
+                yield Trial(trainee, optimizers, self.cost)
 
     @cached_property
     def reference(self) -> Run:

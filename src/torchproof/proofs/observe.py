@@ -186,11 +186,13 @@ class _Recorder(TorchFunctionMode):
             return function(*args, **kwargs)
         name = getattr(function, "__name__", "")
         self.chronicle.operation(name)
-        state = generator_state() if name in RANDOM else b""
+        generator = kwargs.get("generator")
+        state = generator_state(generator) if name in RANDOM else b""
         result = function(*args, **kwargs)
-        if state and generator_state() != state:
+        if state and generator_state(generator) != state:
             call, trains = len(self._seen.trial.losses), torch.is_grad_enabled()
-            self._seen.draws.append(Draw(name, call, user_line(), state, trains))
+            shape = tuple(result.shape) if isinstance(result, torch.Tensor) else None
+            self._seen.draws.append(Draw(name, call, user_line(), state, trains, shape))
         if isinstance(result, (torch.Tensor, tuple, list)):
             self._record(name, args, kwargs, result)
         return result

@@ -19,6 +19,7 @@ from torchproof.proofs.bench import Bench
 from torchproof.proofs.bits import different, same
 from torchproof.proofs.isolation import untouched
 from torchproof.proofs.optimizers import optimizer_hooks
+from torchproof.proofs.progress import progress
 from torchproof.proofs.prove import prove
 from torchproof.proofs.rule import Skip
 from torchproof.proofs.trees import main_output, named_tensors
@@ -111,11 +112,13 @@ def _check(steps: int, loss_below: Optional[float]) -> None:
 
 def _train(trial: Trial, steps: int, loss_below: Optional[float]) -> None:
     __tracebackhide__ = True
-    while len(trial.losses) < steps:
-        loss = trial.step()
-        reached = loss_below is not None and loss < loss_below
-        if reached or not math.isfinite(loss):
-            return
+    with progress(steps) as advance:
+        while len(trial.losses) < steps:
+            loss = trial.step()
+            advance(len(trial.losses), loss)
+            reached = loss_below is not None and loss < loss_below
+            if reached or not math.isfinite(loss):
+                return
 
 
 def _not_finite(curve: list[float]) -> str:

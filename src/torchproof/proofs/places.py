@@ -30,6 +30,7 @@ _WATCHERS = (
             "trail",
             "warned",
             "drawings",
+            "aliases",
         )
     ),
 )

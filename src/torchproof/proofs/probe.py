@@ -175,7 +175,7 @@ class _Watcher:
         other = self._held.calls[index]
         if other.path != call.path or other.output is None or other.output.shape != main.shape:
             return None
-        replaced = _substituted(output, main, _hold(main, other.output))
+        replaced = substituted(output, main, _hold(main, other.output))
         call.held = replaced is not None
         return replaced
 
@@ -198,7 +198,7 @@ def _hold(output: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     return held
 
 
-def _substituted(output: Any, main: torch.Tensor, value: Any) -> Any:
+def substituted(output: Any, main: Optional[torch.Tensor], value: Any) -> Any:
     """Return the output with its main tensor replaced; None if it is of another kind."""
     if output is main:
         return value

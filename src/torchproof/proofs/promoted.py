@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from torchproof.proofs.replacement import widen
+from torchproof.proofs.replacement import Unrounded, widen
 from torchproof.proofs.trial import parameters
 from torchproof.proofs.updates import Update, watch_updates
 
@@ -41,7 +41,7 @@ def promoted(bench: Bench) -> Optional[Promoted]:
         with bench.trial() as trial:
             trial.trainee.batch = widen(trial, trial.trainee.batch)
             ids = {name: id(each) for name, each in parameters(trial.trainee).items()}
-            with watch_updates(trial) as log:
+            with watch_updates(trial) as log, Unrounded():
                 for _ in bench.reference.losses:
                     trial.step()
             return Promoted(log.updates, ids)

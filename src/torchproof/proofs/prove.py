@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Callable, Optional
 
+from torchproof.errors import UsageError
 from torchproof.proofs.bench import Bench
 from torchproof.proofs.isolation import untouched
 from torchproof.proofs.rule import Skip, check_names, chosen
@@ -41,7 +43,11 @@ class Proof:
 
 
 def prove(
-    build: Callable[[], Trainee], rules: Optional[Iterable[str]] = None, seed: int = 0
+    build: Callable[[], Trainee],
+    rules: Optional[Iterable[str]] = None,
+    seed: int = 0,
+    *,
+    budget: Optional[int] = None,
 ) -> Proof:
     """Judge a trainee by every rule, or by the named ones.
 
@@ -52,6 +58,8 @@ def prove(
         build: Makes a fresh `Trainee` at each call.
         rules: Ids of rules; None for all.
         seed: Fixed before every call of ``build``.
+        budget: Training steps after which no further rule begins; what is left is skipped and says
+            so. None judges all.
 
     Raises:
         UsageError: A rule is not known, or ``build`` does not return a fresh trainee.
@@ -59,6 +67,7 @@ def prove(
     """
     __tracebackhide__ = True
     wanted = chosen(rules)
+    most = _steps(budget)
     bench = Bench(build, seed)
     start = time.perf_counter()
     findings: list[Finding] = []
@@ -67,12 +76,21 @@ def prove(
         waive = bench.trainee.waive
         check_names(waive, "Trainee(waive=...)")
         for rule in wanted:
-            found, why_not = _judge(rule, bench)
+            spent = bench.cost.steps >= most
+            found, why_not = ([], f"{most} steps are spent") if spent else _judge(rule, bench)
             findings += [replace(each, waived=waive.get(rule.id, "")) for each in found]
             if why_not:
                 skipped[rule.id] = why_not
     bench.cost.seconds = time.perf_counter() - start
     return Proof(sorted(findings, key=_gravity), skipped, bench.cost)
+
+
+def _steps(budget: Optional[int]) -> float:
+    if budget is None:
+        return math.inf
+    if not isinstance(budget, int) or budget < 1:
+        raise UsageError(f"budget is {budget!r:.40}", "Give a number of training steps, or None.")
+    return budget
 
 
 def _judge(rule: Rule, bench: Bench) -> tuple[list[Finding], str]:

@@ -25,9 +25,10 @@ RANDOM = frozenset((*DROPOUT, *NOISE))
 
 
 class Draw(NamedTuple):
-    """One operation that drew from torch's generator, and a digest of its state before.
+    """One operation that drew from a generator of torch, and a digest of its state before.
 
-    ``trains``: gradients were enabled, so that what was drawn may take part in training.
+    ``trains``: gradients were enabled, so that what was drawn may take part in training; ``shape``
+    is that of what was drawn, None if it is no tensor.
     """
 
     name: str
@@ -35,11 +36,12 @@ class Draw(NamedTuple):
     location: Optional[str]
     state: bytes
     trains: bool
+    shape: Optional[tuple[int, ...]]
 
 
-def generator_state() -> bytes:
-    """Return a digest of the state of torch's generator on the CPU; empty if it has no bytes."""
-    state = torch.default_generator.get_state()
+def generator_state(generator: Optional[torch.Generator] = None) -> bytes:
+    """Return a digest of a generator's state, by default torch's on the CPU; empty: no bytes."""
+    state = (generator or torch.default_generator).get_state()
     try:
         return hashlib.blake2b(state.numpy().tobytes(), digest_size=16).digest()
     except RuntimeError:  # inside a transform of torch.func every new tensor is a wrapper

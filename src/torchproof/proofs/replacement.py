@@ -17,7 +17,7 @@ from torchproof.proofs.probe import undisturbed
 from torchproof.proofs.rule import Skip
 from torchproof.proofs.seeds import fix_seed
 from torchproof.proofs.trees import main_output, map_tensors
-from torchproof.proofs.trial import state_tensors
+from torchproof.proofs.trial import parameters, state_tensors
 
 
 if TYPE_CHECKING:
@@ -124,6 +124,15 @@ def all_rows(inputs: Any, row: int, rows: int) -> Any:
     return map_tensors(inputs, repeat)
 
 
+def disturb(trial: Trial, noise: int) -> None:
+    """Change the models' weights by some times their own size, from a generator of its own."""
+    generator = torch.Generator().manual_seed(noise)
+    with torch.no_grad():
+        for each in parameters(trial.trainee).values():
+            draw = torch.randn(each.shape, generator=generator).to(each)
+            each.data.add_(noise * draw * (1 + each.abs().mean()))
+
+
 def persists(gap: float, in_double: Callable[[], float]) -> bool:
     """Tell a dependency from rounding: only the latter shrinks when it is repeated in float64.
 
@@ -135,23 +144,26 @@ def persists(gap: float, in_double: Callable[[], float]) -> bool:
         Skip: It cannot be found in float64.
     """
     try:
-        with _Unrounded():
+        with Unrounded():
             return in_double() >= gap * _SHRINKS
     except Exception as error:
         what = f"the prediction moved by {gap:.3g}; float64 cannot be tried"
         raise Skip(f"{what} ({type(error).__name__}: {error})") from error
 
 
-class _Unrounded(TorchFunctionMode):
+class Unrounded(TorchFunctionMode):
     """Leaves out the casts to a narrower type that code makes itself: they round in float64 too.
 
-    Attention in float32 whatever the model is in (GPT-J, CodeGen), norms, rotary angles.
+    Attention in float32 whatever the model is in (GPT-J, CodeGen), norms, rotary angles. It begins
+    with `widen`, as what ``build`` makes is turned into float64 as a whole.
     """
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Optional[dict[str, Any]] = None
     ) -> Any:
         """Call the function with float64 for every narrower type that it is asked for."""
+        if torch.get_default_dtype() != torch.float64:
+            return func(*args, **(kwargs or {}))
         wide = {name: _wide(each) for name, each in (kwargs or {}).items()}
         return _WIDER.get(func, func)(*map(_wide, args), **wide)
 

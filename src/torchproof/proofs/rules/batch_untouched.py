@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from torchproof.proofs.aliases import labels_in_the_inputs
 from torchproof.proofs.bits import different, distance
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.rule import rule
@@ -33,7 +34,9 @@ def batch_untouched(bench: Bench) -> Iterator[Finding]:
     Decided by comparing the batch after a call with the batch before. If it has changed, the same
     tensors go through the step again: where the second call leaves them as they are (labels of
     padding set to -100), nothing accumulates and it is an info; where it changes them again, every
-    epoch over the data would see other data (error).
+    epoch over the data would see other data (error). It is an error as well if what is written to
+    is a part of a tensor that goes to the loss as its target, and a model is given the whole of it
+    or another part: what was meant for the labels has changed the inputs.
 
     Assumes that data are used more than once. Skipped if the step cannot be watched.
     """
@@ -43,20 +46,29 @@ def batch_untouched(bench: Bench) -> Iterator[Finding]:
     if not changed:
         return
     again = _changed_again(bench)
+    alias = None if again else labels_in_the_inputs(bench)
     names = again or changed
     gaps = [distance(original[name], seen.trial.given[name]) for name in names]
+    what = f"The step changes {_called(names)} of its batch in place"
+    if again:
+        what += ", a little more with every call."
+    elif alias:
+        what += ": the labels are a part of it, and what is written to them a model reads as well."
+    else:
+        what += "; a second call leaves it alone."
     yield Finding(
         ID,
-        "error" if again else "info",
-        f"The step changes {_called(names)} of its batch in place"
-        + (", a little more with every call." if again else "; a second call leaves it alone."),
+        "error" if again or alias else "info",
+        what,
         evidence={
             "tensors changed": len(names),
             "largest change": max(gaps, default=0.0),
             "changed again by a second call": bool(again),
         },
-        location=None,
-        remedy="x = x / 255  # instead of x.div_(255) and x /= 255",
+        location=alias.location if alias else None,
+        remedy="labels = labels.masked_fill(...)  # a copy, instead of masked_fill_"
+        if alias
+        else "x = x / 255  # instead of x.div_(255) and x /= 255",
     )
 
 

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from torchproof.proofs.batches import Parted, parted, reversed_rows
-from torchproof.proofs.bits import same
+from torchproof.proofs.batches import (
+    Change,
+    Parted,
+    every_row_from,
+    parted,
+    plain_tensors,
+    reversed_rows,
+)
+from torchproof.proofs.bits import different, distinct, not_finite, same
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.inference import call_in_eval
 from torchproof.proofs.pairing import aligned
 from torchproof.proofs.places import defined_at
-from torchproof.proofs.probe import Probe, module_at, probe, undisturbed
-from torchproof.proofs.replacement import about, predicted, restored
+from torchproof.proofs.probe import Call, module_at, probe, undisturbed
+from torchproof.proofs.replacement import about, disturb, predicted, restored
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.trial import parameters
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.trial import Trial
 
 ID = "inputs-used"
 # Trained weights first; then others, in case these give the same for every input.
 _NOISES = (0, 1, 2)
+# Each that nothing depends on costs a dozen steps, each other one two.
+_MOST_INPUTS = 4
 
 
 @rule(
@@ -37,28 +44,49 @@ _NOISES = (0, 1, 2)
     severity="error",
 )
 def inputs_used(bench: Bench) -> Iterator[Finding]:
-    """With the rows of the inputs in reverse order, a supervised model gives something else.
+    """With other inputs, a model gives something else; so it does with one of several inputs.
 
     Decided for the step (the models are called in eval mode with what the step gives them) and for
-    ``predict``: if every output keeps its bits, with the trained weights and twice with noise on
-    them (in case a unit is dead or a branch is zero), nothing depends on the inputs.
+    ``predict``: the rows of the inputs are put in reverse order, then the first and the last row in
+    every place. If every output keeps its bits, with the trained weights and twice with noise on
+    them (in case a unit is dead or a branch is zero), nothing depends on the inputs. Without
+    labels only the step is judged, and if what it gives the models does depend on the inputs, as a
+    generator may make its outputs of noise alone.
 
-    Assumes labels: without any, a generator may make its outputs of noise alone. Skipped without
-    labels, if all rows have the same inputs, if a prediction of classes is the same for all rows,
-    or if the step is not reproducible or does not run on other inputs.
+    Where the step gives a model several inputs of the batch, each is changed alone, and the whole
+    call of the step has to come out different with some of the weights. It is an error if another
+    one of the same shape (two dimensions or more) and type is used, for which it may have been
+    taken, and a warning if there is none, as models may share their arguments and not use all.
+
+    Assumes that inputs have the batch as their first dimension. Masks and types (two values) are
+    not looked at one by one. Skipped if all rows have the same inputs, if a prediction of classes
+    is the same for all rows, or if the step is not reproducible or does not run on other inputs.
     """
     whole = parted(bench.trainee)
-    if not whole.labels:
-        raise Skip("the batch has no labels; Trainee(target=...) names them")
-    turned = reversed_rows(whole.rows)
+    turned = reversed_rows(_rows(whole))
     if all(same(each, turned(each)) for each in whole.inputs.values()):
         raise Skip("all rows have the same inputs")
-    before = bench.once(undisturbed)
-    after = probe(bench, whole.change(turned, labels=False))
-    if before.judged and not _moves(bench, before, after):
+    if bench.once(undisturbed).judged and not _moves(bench, whole):
         yield _finding("outputs of the models in the step", whole, None)
-    elif bench.trainee.predict is not None and not _predicts(bench, whole):
+    elif whole.labels and bench.trainee.predict is not None and not _predicts(bench, whole):
         yield _finding("prediction", whole, defined_at(bench.trainee.predict))
+    else:
+        yield from _one_by_one(bench, whole)
+
+
+def _rows(whole: Parted) -> int:
+    """Return the size of the batch; without labels, what most of its inputs begin with."""
+    if whole.labels:
+        return whole.rows
+    sizes = [len(each) for each in whole.inputs.values() if each.dim()]
+    if not sizes:
+        raise Skip("the batch holds no tensors with a batch dimension")
+    return max(sizes, key=sizes.count)
+
+
+def _changes(rows: int) -> list[Change]:
+    """Return changes of the rows; a mean over rows keeps its bits under the first one only."""
+    return [reversed_rows(rows), every_row_from(0, rows), every_row_from(rows - 1, rows)]
 
 
 def _finding(what: str, whole: Parted, place: str | None) -> Finding:
@@ -67,18 +95,38 @@ def _finding(what: str, whole: Parted, place: str | None) -> Finding:
         "error",
         f"The {what} do{'es' * (what == 'prediction')} not depend on the inputs "
         f"({listed(list(whole.inputs))}): exchanging all rows changed no bit.",
-        evidence={"rows exchanged": whole.rows, "largest change": 0.0, "weights": len(_NOISES)},
+        evidence={"rows exchanged": _rows(whole), "largest change": 0.0, "weights": len(_NOISES)},
         location=place,
         remedy='model(batch["x"])  # the variable that holds the inputs, not a copy or a constant',
     )
 
 
-def _moves(bench: Bench, before: Probe, after: Probe) -> bool:
-    """Tell whether an output changes, with any of the weights."""
-    pairs = [pair for pair in aligned(before, after) if pair[0].gradient is not None]
+def _moves(bench: Bench, whole: Parted) -> bool:
+    """Tell whether an output changes, with any of the changes and the weights.
+
+    Raises:
+        Skip: There are no labels, and the step gives the models the same whatever the inputs.
+    """
+    before = bench.once(undisturbed)
+    for change in _changes(_rows(whole)):
+        after = probe(bench, whole.change(change, labels=False))
+        pairs = [pair for pair in aligned(before, after) if pair[0].gradient is not None]
+        if not whole.labels and not any(_given_others(*pair) for pair in pairs):
+            raise Skip("the batch has no labels, and the step gives the models nothing of it")
+        if _some_output_moves(bench, pairs):
+            return True
+    return False
+
+
+def _given_others(first: Call, second: Call) -> bool:
+    arguments = plain_tensors(first.arguments), plain_tensors(second.arguments)
+    return bool(different(*arguments))
+
+
+def _some_output_moves(bench: Bench, pairs: list[tuple[Call, Call]]) -> bool:
     for noise in _NOISES:
         with restored(bench) as trial:
-            _disturb(trial, noise)
+            disturb(trial, noise)
             for pair in pairs:
                 module = module_at(trial.trainee, pair[0].path)
                 outputs = [about(call_in_eval(module, call.arguments)) for call in pair]
@@ -88,27 +136,82 @@ def _moves(bench: Bench, before: Probe, after: Probe) -> bool:
 
 
 def _predicts(bench: Bench, whole: Parted) -> bool:
-    """Tell whether the prediction changes, with any of the weights.
+    """Tell whether the prediction changes, with any of the changes and the weights.
 
     Raises:
         Skip: It is one of classes.
     """
     for noise in _NOISES:
         with restored(bench) as trial:
-            _disturb(trial, noise)
+            disturb(trial, noise)
             first = predicted(bench, trial, whole.batch)
-            turned = whole.change(reversed_rows(whole.rows), labels=False)
-            if not same(first, predicted(bench, trial, turned)):
-                return True
+            for change in _changes(whole.rows):
+                if not same(first, predicted(bench, trial, whole.change(change, labels=False))):
+                    return True
     if not first.is_floating_point():
         raise Skip("the prediction is the same class for all rows")
     return False
 
 
-def _disturb(trial: Trial, noise: int) -> None:
-    """Change the weights by some times their own size, from a generator of its own."""
-    generator = torch.Generator().manual_seed(noise)
-    with torch.no_grad():
-        for each in parameters(trial.trainee).values():
-            draw = torch.randn(each.shape, generator=generator).to(each)
-            each.data.add_(noise * draw * (1 + each.abs().mean()))
+def _one_by_one(bench: Bench, whole: Parted) -> Iterator[Finding]:
+    for name in _given_inputs(bench, whole):
+        if any(_matters(bench, whole, name, noise) for noise in reversed(_NOISES)):
+            continue
+        unread = whole.inputs[name]
+        alike = [
+            other
+            for other, each in whole.inputs.items()
+            if other != name and each.shape == unread.shape and each.dtype == unread.dtype
+        ]
+        taken = unread.dim() > 1 and bool(alike)
+        yield Finding(
+            ID,
+            "error" if taken else "warning",
+            f"The step gives the model {name}, and nothing depends on it"
+            + (f"; {alike[0]}, which has the same shape, is used." if taken else "."),
+            evidence={"input": name, "largest change": 0.0, "weights": len(_NOISES)},
+            location=None,
+            remedy=f"self.branch({name})  # where another variable is used, or leave it out",
+        )
+
+
+def _given_inputs(bench: Bench, whole: Parted) -> list[str]:
+    """Name the inputs that are arguments of a model, if there are several."""
+    given = [
+        each
+        for call in bench.once(undisturbed).judged
+        for each in plain_tensors(call.arguments).values()
+    ]
+    names = [
+        name
+        for name, each in whole.inputs.items()
+        if any(same(each, argument) for argument in given) and _tells_rows_apart(each)
+    ]
+    return names[:_MOST_INPUTS] if len(names) > 1 else []
+
+
+def _tells_rows_apart(tensor: torch.Tensor) -> bool:
+    several = tensor.dim() > 0 and not same(tensor, tensor[:1].expand_as(tensor))
+    return several and len(distinct(tensor)) > len(("no", "yes"))
+
+
+def _matters(bench: Bench, whole: Parted, name: str, noise: int) -> bool:
+    """Tell whether a call of the step is not finite, or changes when one input changes."""
+    only = whole._replace(inputs={name: whole.inputs[name]})
+    before = _after_a_step(bench, whole.batch, noise)
+    return bool(not_finite(before)) or any(
+        different(before, _after_a_step(bench, only.change(change, labels=False), noise))
+        for change in _changes(_rows(whole))
+    )
+
+
+def _after_a_step(bench: Bench, batch: Any, noise: int) -> dict[str, torch.Tensor]:
+    with bench.trial() as trial:
+        disturb(trial, noise)
+        trial.trainee.batch = batch
+        try:
+            loss = trial.step()
+        except Exception as error:
+            what = "the step fails on a batch with other values"
+            raise Skip(f"{what} ({type(error).__name__}: {error})") from error
+        return {**trial.state(), "the loss": torch.tensor(loss)}

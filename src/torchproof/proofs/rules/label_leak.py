@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Optional
 import torch
 
 from torchproof.proofs.batches import Parted, parted, plain_tensors, reversed_rows
-from torchproof.proofs.bits import distance, same
+from torchproof.proofs.bits import distance, distinct, elements_that_differ, same
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.inference import call_in_eval
 from torchproof.proofs.pairing import LabelChange, aligned, label_changes
 from torchproof.proofs.places import defined_at
-from torchproof.proofs.probe import Call, module_at, undisturbed
+from torchproof.proofs.probe import Call, module_at, probe, undisturbed, watch
+from torchproof.proofs.randomness import DROPOUT
 from torchproof.proofs.replacement import about, predicted, restored
 from torchproof.proofs.rule import Skip, rule
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from torchproof.proofs.bench import Bench
 
 ID = "label-leak"
+_PER_POSITION = len(("rows", "positions"))
 
 
 @rule(
@@ -46,6 +48,11 @@ def label_leak(bench: Bench) -> Iterator[Finding]:
       eval mode. An error where they are mixed with other values; a warning where the labels are an
       argument of their own, as for a margin loss in the model.
 
+    Where there is one label for each position, the last one is changed while the loss is given the
+    same outputs: if its gradient changes at one position of an output, this output is compared
+    with the label, and neither it nor an earlier one may depend on it (error), in ``predict`` or,
+    unless the step draws noise to hide labels behind, with its arguments in eval mode.
+
     Assumes that what ``Trainee(target=...)`` names is not known when predicting.
     Skipped without labels, if all are alike, with several models and no ``predict``, or if the step
     is not reproducible or does not run with other labels.
@@ -54,6 +61,7 @@ def label_leak(bench: Bench) -> Iterator[Finding]:
     if not any(mask.any() for change in changes for mask in change.told.values()):
         return
     found = _by_predict(bench) if bench.trainee.predict else _by_arguments(bench, changes)
+    found = found or _by_position(bench)
     if found is not None:
         yield found
 
@@ -86,7 +94,7 @@ def _other_labels(whole: Parted, *, late: bool) -> Any:
     turned = reversed_rows(whole.rows)
 
     def change(labels: torch.Tensor) -> torch.Tensor:
-        if not late or labels.dim() < len(("rows", "positions")):
+        if not late or labels.dim() < _PER_POSITION:
             return turned(labels)
         fresh = labels.detach().clone()
         fresh[:, -1] = turned(labels)[:, -1]
@@ -111,6 +119,84 @@ def _by_arguments(bench: Bench, changes: list[LabelChange]) -> Optional[Finding]
             if gap:
                 return _finding(first, gap, list(whole.labels.values()))
     return None
+
+
+def _by_position(bench: Bench) -> Optional[Finding]:
+    """Judge the output that the last label is compared with, and those before it."""
+    whole = parted(bench.trainee)
+    shapes = {tuple(each.shape) for each in whole.labels.values()}
+    shape = shapes.pop() if len(shapes) == 1 else ()
+    if len(shape) != _PER_POSITION or shape[1] == 1:
+        return None
+    if bench.trainee.predict is None and (_draws(bench) or not _own_inputs(whole)):
+        return None
+    changed = _other_labels(whole, late=True)
+    before = bench.once(undisturbed)
+    for call, other in aligned(before, probe(bench, changed, held=before)):
+        told = _compared(call, other)
+        if told is None or len(told) != shape[0] or shape[1] - told.shape[1] not in (0, 1):
+            continue
+        position = int(told.any(0).nonzero())
+        gap = _seen(bench, call.path, told.any(1), position, changed)
+        if gap:
+            return Finding(
+                ID,
+                "error",
+                f"The output at position {position} reads the label that it is compared with: "
+                f"another label changed it by {gap:.3g}.",
+                evidence={"position": position, "largest change": gap},
+                location=defined_at(bench.trainee.predict),
+                remedy="given = torch.cat([start, labels[:, :-1]], 1)  # the labels before",
+            )
+    return None
+
+
+def _draws(bench: Bench) -> bool:
+    """Tell whether the step draws noise: to hide labels behind it is another way to train."""
+    if bench.reason_against("observation"):
+        return True
+    return any(each.name not in DROPOUT for each in bench.observation.draws)
+
+
+def _own_inputs(whole: Parted) -> bool:
+    """Tell whether the batch has inputs beside the labels and masks."""
+    return any(
+        each.dim() >= _PER_POSITION and len(distinct(each)) > len(("hidden", "seen"))
+        for each in whole.inputs.values()
+    )
+
+
+def _compared(first: Call, second: Call) -> Optional[torch.Tensor]:
+    """Mark where (rows, positions) the labels changed the gradient; None: not at one position."""
+    one, other = first.gradient, second.gradient
+    if one is None or other is None or one.shape != other.shape or one.dim() < _PER_POSITION:
+        return None
+    told = elements_that_differ(one, other).reshape(*one.shape[:_PER_POSITION], -1).any(2)
+    return told if int(told.any(0).sum()) == 1 else None
+
+
+def _seen(bench: Bench, path: str, rows: torch.Tensor, position: int, others: Any) -> float:
+    """Return how far other labels move the outputs of these rows up to a position."""
+    outputs = [_outputs(bench, path, batch) for batch in (parted(bench.trainee).batch, others)]
+    gaps = [
+        distance(one[rows, : position + 1], other[rows, : position + 1])
+        for one, other in zip(*outputs)
+        if one.shape == other.shape and one.dim() >= _PER_POSITION and len(one) == len(rows)
+    ]
+    return max(gaps, default=0.0)
+
+
+def _outputs(bench: Bench, path: str, batch: Any) -> list[torch.Tensor]:
+    """Return what a model returns in ``predict``, or in eval mode for what the step gives it."""
+    if bench.trainee.predict is None:
+        calls = probe(bench, batch).calls
+        with restored(bench) as trial:
+            module = module_at(trial.trainee, path)
+            given = [call.arguments for call in calls if call.path == path]
+            return [about(call_in_eval(module, each)) for each in given]
+    with restored(bench) as trial, watch(trial.trainee) as seen:
+        predicted(bench, trial, batch)
+    return [call.output for call in seen.calls if call.path == path and call.output is not None]
 
 
 def _mixed(first: Call, second: Call) -> bool:

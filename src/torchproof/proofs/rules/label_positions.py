@@ -118,19 +118,22 @@ def _within(gradient: torch.Tensor, axis: int) -> bool:
     size = gradient.shape[axis]
     parts = [part for part in range(2, size + 1) if size % part == 0]
     return any(
-        _sums_to_zero(untyped.unflatten(axis, (size // part, part)), which)
+        _sums_to_zero(untyped.unflatten(axis, (size // part, part)), which, saturated=True)
         for part in parts
         for which in (axis, axis + 1)
     )
 
 
-def _sums_to_zero(gradient: torch.Tensor, axis: int) -> bool:
+def _sums_to_zero(gradient: torch.Tensor, axis: int, *, saturated: bool = False) -> bool:
     """Tell whether all sums along an axis vanish but for rounding, and not all terms do.
 
-    A sum of n terms is off by at most n * eps times the sum of their sizes.
+    A sum of n terms is off by at most n * eps times the sum of their sizes. Where the model is all
+    but certain (``saturated``), the terms are what is left of 1 - 1: they are smaller than the
+    rounding of probabilities, which the largest gradient of all positions measures.
     """
     terms = gradient.shape[axis]
     wide = gradient.double()
     size = wide.abs().sum(axis)
+    size = size + wide.abs().max() if saturated else size
     bound = terms * torch.finfo(gradient.dtype).eps * size
     return terms > 1 and bool(size.any()) and bool((wide.sum(axis).abs() <= bound).all())

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Optional
 import torch
 
 from torchproof.proofs.bits import different
+from torchproof.proofs.dropped import results_dropped
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.rule import rule
 from torchproof.proofs.trial import parameters
+from torchproof.proofs.unreached import told_apart
 
 
 if TYPE_CHECKING:
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from torchproof.proofs.observe import Observation
 
 ID = "parameter-sets"
-# Each parameter that gets no gradient costs one more run to tell cut from unused.
-_MOST_EXPERIMENTS = 6
 
 
 @rule(
@@ -41,7 +41,10 @@ def parameter_sets(bench: Bench) -> Iterator[Finding]:
     * in M and R, not in O: trainable and not trained (error), unless another hand moves it (EMA).
     * in R, not in M nor O: held by a module without registration (error), or foreign (warning).
     * in M and O, not in R: its value is changed. If the loss changes too, the path from it to the
-      loss is cut (error); if not, nothing uses it (warning).
+      loss is cut (error). If not, what is computed with it in a call of the step is followed: if no
+      model returns any of it, no python number is made of it and nothing is kept, a result is
+      dropped on the way (error); else nothing uses it (warning). The last of several layers may be
+      dropped, as that of two streams of which one is read at the end (warning).
 
     A warning instead of an error where somebody left it out on purpose: the module is in eval mode
     while the model trains, or it is one of several models and wholly untrained. Parameters that
@@ -143,7 +146,7 @@ def _not_reached(bench: Bench, seen: Observation) -> Iterator[Finding]:
         for name, each in _trainable(seen).items()
         if id(each) in stepped and id(each) not in seen.fed
     }
-    cut, unused, unsure = _told_apart(bench, list(silent))
+    cut, unused, unsure = told_apart(bench, list(silent))
     if cut:
         more = f" (none at {len(unsure)} others either)" if unsure else ""
         yield Finding(
@@ -156,8 +159,19 @@ def _not_reached(bench: Bench, seen: Observation) -> Iterator[Finding]:
             f"Trainee(frozen=({cut[0]!r},)) if it is meant",
         )
         return
-    if unused or unsure:
-        names = unused + unsure
+    dropped = results_dropped(bench, unused, _used(seen))
+    if dropped:
+        yield Finding(
+            ID,
+            "error",
+            f"What is computed with {listed(dropped)} is dropped: the step runs it, and nothing "
+            f"reads the result.",
+            evidence={"parameters": len(dropped), "calls followed": 1},
+            location=_first_use(seen, [silent[name] for name in dropped]),
+            remedy="z = self.layer(z)  # and go on with z, or take the layer out of the model",
+        )
+    names = [name for name in unused + unsure if name not in dropped]
+    if names:
         told = "; the loss does not depend on them, so nothing uses them" if unused else ""
         yield Finding(
             ID,
@@ -169,38 +183,6 @@ def _not_reached(bench: Bench, seen: Observation) -> Iterator[Finding]:
         )
 
 
-def _told_apart(bench: Bench, names: list[str]) -> tuple[list[str], list[str], list[str]]:
-    """Sort parameters without gradients into cut, unused and not known."""
-    if not names or bench.reason_against("reproducible"):
-        return [], [], names
-    if not _matter(bench, names):
-        return [], names, []
-    tried, rest = names[:_MOST_EXPERIMENTS], names[_MOST_EXPERIMENTS:]
-    cut = [name for name in tried if _matter(bench, [name])]
-    if not cut:
-        return [], tried, rest
-    return cut, [name for name in tried if name not in cut], rest
-
-
-def _matter(bench: Bench, names: list[str]) -> bool:
-    """Tell whether the loss changes with the values of these parameters."""
-    with bench.trial() as trial:
-        for name, parameter in parameters(trial.trainee).items():
-            if name in names:
-                _disturb(parameter)
-        for _ in bench.reference.losses:
-            trial.step()
-        return bench.differs(trial.losses)
-
-
-def _disturb(parameter: torch.Tensor) -> None:
-    """Change the values by about their own size, without drawing from the global random state."""
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(parameter.shape, generator=generator).to(parameter)
-    with torch.no_grad():
-        parameter.add_(noise * (1 + parameter.abs().mean()))
-
-
 def _trainable(seen: Observation) -> dict[str, torch.nn.Parameter]:
     trainee = seen.trial.trainee
     return {
@@ -208,6 +190,10 @@ def _trainable(seen: Observation) -> dict[str, torch.nn.Parameter]:
         for name, each in parameters(trainee).items()
         if each.requires_grad and not any(fnmatchcase(name, p) for p in trainee.frozen)
     }
+
+
+def _used(seen: Observation) -> list[str]:
+    return [name for name, each in _trainable(seen).items() if id(each) in seen.fed]
 
 
 def _held(seen: Observation) -> set[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torchproof.proofs.augmented import augmentation
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.places import defined_at
 from torchproof.proofs.purity import purity
@@ -34,13 +35,17 @@ def pure_prediction(bench: Bench) -> Iterator[Finding]:
     * The first two differ by a bit: something is carried from call to call (error).
     * The third differs, and an operation that drops values drew random numbers: dropout is active
       (error; a warning if a model is called several times for the same input, as Monte Carlo
-      dropout does). Other randomness is taken for meant: a sampler.
+      dropout does). Other randomness is taken for meant: a sampler. But if it is noise that the
+      step draws at the same line, and with it an input of the batch reaches the model changed, the
+      augmentation of training is active (error), where the loss compares labels with an output and
+      every model is called once.
     * A switch of torch (gradients, default dtype, autocast) is left in another position (error).
     * A random stream ends in one state wherever it started: it was seeded, and training repeats
       its draws after every evaluation (error).
     * A tensor of the batch was changed in place (error).
 
-    Assumes nothing. Skipped if the step is not reproducible or nothing can be predicted.
+    Assumes that noise on the inputs of a supervised model is meant for training only. Skipped if
+    the step is not reproducible or nothing can be predicted.
     """
     found = bench.once(purity)
     place = defined_at(bench.trainee.predict)
@@ -54,6 +59,8 @@ def pure_prediction(bench: Bench) -> Iterator[Finding]:
         yield _carried(found, place)
     if found.dropouts:
         yield _dropped(found, place)
+    elif found.reseeded and not found.again:
+        yield from _augmented(bench)
 
 
 def _left(found: Purity, place: str | None) -> Finding:
@@ -101,6 +108,20 @@ def _carried(found: Purity, place: str | None) -> Finding:
         location=place,
         remedy="keep no state between calls in attributes; give hidden states as arguments",
     )
+
+
+def _augmented(bench: Bench) -> Iterator[Finding]:
+    seen = None if bench.reason_against("observation") else augmentation(bench)
+    if seen is not None:
+        yield Finding(
+            ID,
+            "error",
+            f"The augmentation of training is active while predicting ({seen.name}): from another "
+            f"seed the model's inputs differ by {seen.gap:.3g}.",
+            evidence={"operation": seen.name, "largest change of an input": seen.gap},
+            location=seen.location,
+            remedy="model(x)  # without the noise that the step adds",
+        )
 
 
 def _dropped(found: Purity, place: str | None) -> Finding:

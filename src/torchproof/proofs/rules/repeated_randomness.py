@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
+from torchproof.proofs.batches import parted
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.randomness import DROPOUT
 from torchproof.proofs.rule import rule
@@ -27,24 +28,44 @@ ID = "repeated-randomness"
     severity="error",
 )
 def repeated_randomness(bench: Bench) -> Iterator[Finding]:
-    """No step draws the same dropout masks as the step before.
+    """No step draws the same dropout masks, or the same noise for its inputs, as the step before.
 
-    Decided by the state of torch's generator on the CPU right before each operation that draws from
-    it while gradients are enabled. If all draws for dropout in every call of the step come from the
-    same states as in the first, the masks are the same bits at every step (error). If only other
-    noise repeats, it is a warning: it may be meant.
+    Decided by the state of the generator right before each operation that draws from it while
+    gradients are enabled; two draws from one state are the same bits.
 
-    Assumes nothing. Skipped if the step cannot be watched; numpy's, python's and private generators
-    are not looked at.
+    * All draws for dropout in every call of the step come from the same states as in the first
+      (error).
+    * Those of a line that draws noise do (error if it has the shape of an input of the batch: row
+      by row, all batches get the same noise; a warning if it has another, as fixed random features
+      may be meant).
+
+    Assumes that noise for each element of an input is meant to be new. Skipped if the step cannot
+    be watched; numpy's and python's generators and those of other devices are not looked at.
     """
     seen = bench.observation
     drawn = [each for each in seen.draws if each.trains]
     dropout = [each for each in drawn if each.name in DROPOUT]
-    noise = [each for each in drawn if each.name not in DROPOUT]
     if _repeats(seen, dropout):
         yield _finding(seen, dropout, "error", "dropout mask")
-    elif _repeats(seen, noise):
-        yield _finding(seen, noise, "warning", "noise")
+        return
+    fixed = [noise for noise in _noise_by_line(drawn) if _repeats(seen, noise)]
+    shapes = _shapes_of_inputs(bench)
+    for noise in sorted(fixed, key=lambda each: each[0].shape not in shapes)[:1]:
+        whole = noise[0].shape in shapes
+        yield _finding(seen, noise, "error" if whole else "warning", "noise")
+
+
+def _noise_by_line(draws: list[Draw]) -> list[list[Draw]]:
+    lines: dict[tuple[str, Optional[str]], list[Draw]] = {}
+    for each in draws:
+        if each.name not in DROPOUT:
+            lines.setdefault((each.name, each.location), []).append(each)
+    return list(lines.values())
+
+
+def _shapes_of_inputs(bench: Bench) -> set[tuple[int, ...]]:
+    inputs = parted(bench.trainee).inputs.values()
+    return {tuple(each.shape) for each in inputs if each.is_floating_point() and each.dim() > 1}
 
 
 def _repeats(seen: Observation, draws: list[Draw]) -> bool:
@@ -65,7 +86,7 @@ def _finding(seen: Observation, draws: list[Draw], severity: str, what: str) -> 
             "steps compared": len(seen.trial.losses),
         },
         location=_seeding(seen) or draws[0].location,
-        remedy="torch.manual_seed(seed)  # once, before the training loop",
+        remedy="torch.manual_seed(seed)  # once, before the training loop; so a torch.Generator",
     )
 
 

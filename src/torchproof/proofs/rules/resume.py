@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from torchproof.proofs.attributes import kept, plain_attributes, unlike, unsaved_buffers
+from torchproof.proofs.averages import is_moving_average
 from torchproof.proofs.bits import different
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.rule import rule
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from torchproof.proofs.trial import Trial
 
 ID = "resume"
+# Each costs nine steps.
+_MOST_AVERAGES = 2
 
 
 class _Owner(NamedTuple):
@@ -37,13 +40,15 @@ class _Owner(NamedTuple):
     severity="error",
 )
 def resume(bench: Bench) -> Iterator[Finding]:
-    """What the optimizer remembers between steps is in its ``state_dict``.
+    """What training remembers between steps is in a ``state_dict``.
 
     Decided by an experiment, if a step changes a plain attribute or an unsaved buffer of a module,
     an optimizer or the declared scheduler: before the last call those attributes are given the
     values that they have in a fresh object, as after loading a checkpoint. If training then comes
     out with other bits, a resumed run is not the run it resumes: an error for the tensors of an
-    optimizer, a warning otherwise (a hidden state may be meant to start anew).
+    optimizer and for moving averages, if something else than they comes out different; a warning
+    otherwise (a hidden state may be meant to start anew). A moving average is what a step keeps a
+    constant share of, which is tried by giving it other values before the last call.
 
     Assumes that objects are saved by their ``state_dict``; those that bring one of their own, and
     torch's own, are trusted. Skipped if the step is not reproducible or fewer than two optimizer
@@ -64,8 +69,33 @@ def resume(bench: Bench) -> Iterator[Finding]:
             yield _finding(lost, f"the next step fails ({type(error).__name__}: {error})", [])
             return
         names = different(bench.reference.state, trial.state())
-        if names or bench.differs(trial.losses):
-            yield _finding(lost, f"{listed(names) or 'the loss'} come out different", names)
+        moved = bench.differs(trial.losses)
+    if names or moved:
+        if moved or not all(_is_lost(name, lost) for name in names):
+            lost = _graver(bench, lost)
+        yield _finding(lost, f"{listed(names) or 'the loss'} come out different", names)
+
+
+def _is_lost(name: str, lost: list[tuple[str, str]]) -> bool:
+    """Tell whether a tensor of the state is one of these attributes."""
+    return any(f".{attribute}".endswith(f".{name}") for attribute, _ in lost)
+
+
+def _graver(bench: Bench, lost: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Call it an error if what is lost is a moving average."""
+    if any(severity == "error" for _, severity in lost):
+        return lost
+    averages = [name for name, _ in lost[:_MOST_AVERAGES] if _averages(bench, name)]
+    return [(name, "error" if name in averages else severity) for name, severity in lost]
+
+
+def _averages(bench: Bench, called: str) -> bool:
+    path, _, name = called.rpartition(".")
+
+    def owner(trial: Trial) -> Any:
+        return next((each.owner for each in _owners(trial) if each.path == path), None)
+
+    return is_moving_average(bench, owner, name)
 
 
 def _owners(trial: Trial) -> list[_Owner]:

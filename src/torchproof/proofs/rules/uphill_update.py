@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
+from torchproof.proofs.advantages import pushes
 from torchproof.proofs.finding import Finding
 from torchproof.proofs.rule import rule
 
@@ -42,13 +43,19 @@ def uphill_update(bench: Bench) -> Iterator[Finding]:
     * the step returns such a loss and backward starts, in every call, at its negative, or
     * the only backward pass of the only model starts, in every call, at the negative of one.
 
-    Assumes that one of torch's losses alone, not a sum with other terms, is there to become small.
-    Adversarial and reinforcement-learning objectives are not among them, so ``maximize=True`` is
-    left alone there. Skipped if fewer than two optimizer steps were seen.
+    A policy is judged by what the batch calls advantage, reward or return: that of one row is
+    raised while the loss is given the same logits. An error if what this adds to the gradient makes
+    the first update lower the logit of the row's action and raise all others.
+
+    Assumes that one of torch's losses alone, not a sum with other terms, is there to become small,
+    and that actions of a larger advantage are to become likelier. Other adversarial and
+    reinforcement-learning objectives are not judged, so ``maximize=True`` is left alone there.
+    Skipped if fewer than two optimizer steps were seen.
     """
     seen = bench.observation
     yield from _maximised(seen)
     yield from _negated(seen)
+    yield from _against_the_gain(bench, seen)
 
 
 def _maximised(seen: Observation) -> Iterator[Finding]:
@@ -99,6 +106,36 @@ def _negated(seen: Observation) -> Iterator[Finding]:
         location=first.location if first else None,
         remedy="loss.backward()  # without the minus sign",
     )
+
+
+def _against_the_gain(bench: Bench, seen: Observation) -> Iterator[Finding]:
+    first = next((update for update in seen.updates if update.first and update.moves), None)
+    if first is None or bench.reason_against("reproducible"):
+        return
+    direction = _direction(first)
+    found = pushes(bench) if direction else []
+    if found and all(direction * push.slope < 0 for push in found):
+        push = found[0]
+        yield Finding(
+            ID,
+            "error",
+            f"The update makes actions of a larger {push.gain} less likely: at row {push.row} it "
+            f"lowers the logit of the action and raises all others.",
+            evidence={
+                "rows tried": len(found),
+                "gradient added at the action": push.slope,
+                "the update follows the gradient": "up" if direction > 0 else "down",
+            },
+            location=first.location,
+            remedy="loss = -(log_prob * advantage).mean()  # minimised, without maximize=True",
+        )
+
+
+def _direction(update: Update) -> int:
+    """Return 1 if all elements moved up their gradients, -1 if all moved down, else 0."""
+    same = sum(move.same for move in update.moves.values())
+    opposite = sum(move.opposite for move in update.moves.values())
+    return int(same > 0) - int(opposite > 0) if not (same and opposite) else 0
 
 
 def _decays(update: Update) -> bool:

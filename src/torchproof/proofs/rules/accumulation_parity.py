@@ -1,0 +1,135 @@
+"""Micro-batches together must give the gradient of the whole batch's loss."""
+
+from __future__ import annotations
+
+from math import fsum, isclose
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+import torch
+
+from torchproof.proofs.batches import parted
+from torchproof.proofs.bits import same
+from torchproof.proofs.finding import Finding
+from torchproof.proofs.optimizers import optimizer_hooks
+from torchproof.proofs.probe import undisturbed
+from torchproof.proofs.rule import Skip, rule
+from torchproof.proofs.trial import parameters
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchproof.proofs.bench import Bench
+
+ID = "accumulation-parity"
+
+
+class _Parts(NamedTuple):
+    """The micro-batches of one update, and the line of backward.
+
+    Of each the number of rows, the mean loss, and the value that backward started at.
+    """
+
+    rows: list[int]
+    losses: list[float]
+    roots: list[float]
+    location: Optional[str]
+
+
+@rule(
+    ID,
+    summary="gradients of k micro-batches are averaged, as the loss that the step returns",
+    source="transformers #34191, #35203 (gradient accumulation); trl #2175",
+    needs=("observation", "reproducible", "updates"),
+    severity="error",
+)
+def accumulation_parity(bench: Bench) -> Iterator[Finding]:
+    """The gradient of an update is that of the loss that the step returns, not a multiple of it.
+
+    Decided where one call of the step calls the model on parts of its batch that make up all its
+    rows, goes backward from one of torch's mean losses for each part, and updates once. If every
+    backward pass starts at the whole mean of its part, nothing divides the gradients before the
+    update, and the step returns the mean over all parts (to the rounding of so many additions),
+    then the gradient is as many times too large as there are parts.
+
+    Assumes that the loss that is returned is the one that is meant. Skipped if the step does not
+    accumulate the gradients of a labelled batch in one call, if it changes gradients between
+    backward pass and update (clipping, unscaling), or if the step is not reproducible.
+    """
+    parts = _parts(bench)
+    if parts is None:
+        raise Skip(
+            "the step does not go backward for each part of its batch, by a mean loss of torch"
+        )
+    count, returned = len(parts.rows), bench.reference.losses[0]
+    if parts.roots != parts.losses or not _is_mean(returned, parts):
+        return
+    if _gradients_change(bench):
+        raise Skip("the step changes its gradients between backward pass and update")
+    yield Finding(
+        ID,
+        "error",
+        f"The gradient is {count} times that of the loss that the step returns: the {count} mean "
+        "losses of the micro-batches are added up.",
+        evidence={
+            "micro-batches": count,
+            "loss returned": returned,
+            "sum that went backward": fsum(parts.losses),
+        },
+        location=parts.location,
+        remedy="(loss / accumulation_steps).backward()",
+    )
+
+
+def _parts(bench: Bench) -> Optional[_Parts]:
+    """Return the micro-batches of the first call, if it is made of such and updates once."""
+    seen = bench.observation
+    calls = bench.once(undisturbed).judged
+    losses = [each for each in seen.losses if each.call == 0 and each.result is not None]
+    passes = [each for each in seen.events if each.call == 0 and each.kind == "backward"]
+    updates = [each for each in seen.updates if each.call == 0]
+    if not len(calls) == len(losses) == len(passes) > 1 or len(updates) != 1:
+        return None
+    one_loss = len({(each.name, each.location, each.reduction) for each in losses}) == 1
+    if not one_loss or losses[0].reduction != "mean" or len({each.path for each in calls}) > 1:
+        return None
+    rows = [len(each.output) for each in calls if each.output is not None and each.output.dim()]
+    means = [each.result or 0.0 for each in losses]
+    roots = [each.facts["root"] for each in passes]
+    if len(rows) != len(calls) or sum(rows) != parted(bench.trainee).rows:
+        return None
+    return _Parts(rows, means, roots, passes[0].location)
+
+
+def _is_mean(returned: float, parts: _Parts) -> bool:
+    """Tell whether a number is the mean of the parts' losses, of the parts or of their rows."""
+    plain = fsum(parts.losses) / len(parts.losses)
+    weighted = fsum(rows * loss for rows, loss in zip(parts.rows, parts.losses)) / sum(parts.rows)
+    bound = 2 * len(parts.losses) * torch.finfo(torch.float32).eps
+    return any(isclose(returned, mean, rel_tol=bound) for mean in (plain, weighted))
+
+
+def _gradients_change(bench: Bench) -> bool:
+    """Tell whether an update finds other gradients than the last backward pass left."""
+    left: dict[int, torch.Tensor] = {}
+    changed: list[int] = []
+
+    def compare(_: Any) -> None:
+        changed.extend(key for key, held in by_id.items() if _differs(held.grad, left.get(key)))
+
+    def keep(parameter: torch.Tensor) -> None:
+        if parameter.grad is not None:
+            left[id(parameter)] = parameter.grad.detach().clone()
+
+    with bench.trial() as trial, optimizer_hooks(before=compare):
+        by_id = {id(each): each for each in parameters(trial.trainee).values()}
+        for each in by_id.values():
+            if each.requires_grad:
+                untyped: Any = each
+                untyped.register_post_accumulate_grad_hook(keep)
+        trial.step()
+    return bool(changed)
+
+
+def _differs(held: Optional[torch.Tensor], left: Optional[torch.Tensor]) -> bool:
+    return held is not None and left is not None and not same(held.detach(), left)

@@ -1,0 +1,92 @@
+"""Compiled code must compute what the code says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from torchproof.proofs.compiled import compiled_part
+from torchproof.proofs.drawings import drawings
+from torchproof.proofs.finding import Finding
+from torchproof.proofs.places import defined_at
+from torchproof.proofs.promoted import SHRINKS
+from torchproof.proofs.replacement import widen
+from torchproof.proofs.rule import Skip, rule
+from torchproof.proofs.trial import parameters
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchproof.proofs.bench import Bench
+    from torchproof.proofs.trainee import Trainee
+
+ID = "compile-parity"
+
+
+@rule(
+    ID,
+    summary="a compiled model trains as the same model does without torch.compile",
+    source="pytorch #115607 (compiled and eager results differ)",
+    needs=("reproducible",),
+    severity="error",
+)
+def compile_parity(bench: Bench) -> Iterator[Finding]:
+    """The losses of the compiled step are those of the eager one, but for rounding.
+
+    Decided where a model is compiled, by running the step compiled: all other rules see it run as
+    it is written. A third run, in float64, stands for the true losses. Compiled code orders its
+    operations otherwise and may round otherwise; it is an error if a loss lies 2**14 times farther
+    from the true one than rounding puts it: that of any loss of the eager run, or that of one
+    operation, whichever is more.
+
+    Assumes that nothing is meant to behave otherwise when it is compiled. Skipped without a
+    compiled model, before torch 2.6, if the step draws random numbers, which compiled code draws
+    otherwise, if it cannot be run in float64, or if the step is not reproducible.
+    """
+    compiled = compiled_part(bench.trainee)
+    if compiled is None:
+        raise Skip("no model is compiled")
+    if not hasattr(torch.compiler, "set_stance"):
+        raise Skip("before torch 2.6 compilation cannot be switched off")
+    eager, true = bench.reference.losses, _true_losses(bench)
+    rounding = max(_eps(bench.trainee), *map(_relative, eager, true))
+    for call, (given, plain, exact) in enumerate(zip(_compiled_losses(bench), eager, true)):
+        if _relative(given, exact) * SHRINKS > rounding:
+            yield Finding(
+                ID,
+                "error",
+                f"Compiled, {type(compiled).__name__} has another loss: {given:.6g} in place of "
+                f"{plain:.6g} in call {call + 1} of the step.",
+                evidence={"compiled": given, "eager": plain, "eager in float64": exact},
+                location=defined_at(type(compiled).forward),
+                remedy="torch.compile(model, fullgraph=True)  # shows what is not compiled as it "
+                "is; TORCH_LOGS=recompiles",
+            )
+            return
+
+
+def _eps(trainee: Trainee) -> float:
+    """Return the rounding error of one operation in the narrowest type that a parameter has."""
+    floats = [each for each in parameters(trainee).values() if each.is_floating_point()]
+    return max((torch.finfo(each.dtype).eps for each in floats), default=0.0)
+
+
+def _relative(value: float, exact: float) -> float:
+    return abs(value - exact) / abs(exact) if exact else 0.0
+
+
+def _compiled_losses(bench: Bench) -> list[float]:
+    with bench.trial(compiled=True) as trial:
+        return [trial.step() for _ in bench.reference.losses]
+
+
+def _true_losses(bench: Bench) -> list[float]:
+    """Run the step as the reference run does, in float64."""
+    with bench.trial() as trial, drawings() as drawn:
+        trial.trainee.batch = widen(trial, trial.trainee.batch)
+        losses = [trial.step() for _ in bench.reference.losses]
+    if any(each.moved for each in drawn):
+        raise Skip("the step draws random numbers, which compiled code draws otherwise")
+    return losses

@@ -1,0 +1,125 @@
+"""Bugs of the class `cache-parity`: generating says something else than training learnt."""
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812 - as everybody writes it
+import zoo
+from torch import nn
+
+import torchproof
+from torchproof import Trainee
+
+
+RULE = "cache-parity"
+
+
+class Decoder(nn.Module):
+    """One layer of attention whose cached way can be broken."""
+
+    def __init__(self, bug=""):
+        super().__init__()
+        self.bug = bug
+        self.embed, self.place = nn.Embedding(11, 8), nn.Embedding(16, 8)
+        self.project, self.head = nn.Linear(8, 24), nn.Linear(8, 11)
+
+    def forward(self, ids, cache=None):  # here
+        past = cache[0].shape[1] if cache else 0
+        start = 0 if self.bug == "positions" else past
+        x = self.embed(ids) + self.place(torch.arange(start, start + ids.shape[1]))
+        query, key, value = self.project(x).chunk(3, -1)
+        if cache:
+            key = torch.cat([cache[0], key], 1)
+            value = torch.cat([cache[1], value], 1)
+        seen = torch.ones(ids.shape[1], key.shape[1], dtype=torch.bool)
+        seen = seen if self.bug == "future" else seen.tril(past)
+        if self.bug == "newest only" and cache:
+            seen[:, :past] = False
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+        return self.head(x + mixed), (key, value)
+
+
+class Named(Decoder):
+    """Returns a dict and takes the names of transformers."""
+
+    def forward(self, input_ids, past_key_values=None, labels=None, use_cache=None):
+        logits, cache = super().forward(input_ids, past_key_values)
+        return {"logits": logits, **({"past_key_values": cache} if use_cache else {})}
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(11, 8), nn.Linear(8, 11)
+        self.rnn = nn.GRU(8, 8, batch_first=True)
+
+    def forward(self, ids, cache=None):
+        states, last = self.rnn(self.embed(ids), cache)
+        return self.head(states), last
+
+
+def trained(model_of, **options):
+    def build():
+        model = model_of()
+        optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+
+        def step(batch):
+            optimizer.zero_grad()
+            output = model(batch["ids"])
+            logits = output["logits"] if isinstance(output, dict) else output[0]
+            loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), batch["ids"][:, 1:].flatten())
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return Trainee(model, {"ids": torch.randint(11, (4, 9))}, step, target=None, **options)
+
+    return build
+
+
+@pytest.mark.parametrize("bug", ["positions", "newest only"])
+def test_the_cached_way_differs(caught, bug):
+    finding, line = caught(RULE, trained(lambda: Decoder(bug)))
+    assert line.endswith("# here")
+    assert finding.evidence["positions compared"] == 5
+    assert finding.evidence["largest difference"] > 1e-3
+
+
+def test_a_cache_that_is_asked_for_by_a_switch(caught):
+    caught(RULE, trained(lambda: Named("positions")))
+
+
+@pytest.mark.parametrize("model_of", [Decoder, Named, Recurrent])
+def test_right_models_are_silent(model_of):
+    proof = torchproof.prove(trained(model_of), rules=[RULE])
+    assert not proof.findings, str(proof)
+    assert not proof.skipped
+
+
+class Placed(Decoder):
+    def forward(self, ids, positions=None, cache=None):
+        return super().forward(ids, cache)
+
+
+class Forgetful(Decoder):
+    def forward(self, ids, cache=None):
+        return super().forward(ids, cache)[0], None
+
+
+class Plain(Decoder):
+    def forward(self, ids):
+        return super().forward(ids)
+
+
+@pytest.mark.parametrize(
+    ("build", "why"),
+    [
+        (trained(Plain), "forward takes no cache"),
+        (trained(Placed), "forward takes positions too"),
+        (trained(Forgetful), "returns no cache"),
+        (trained(lambda: Decoder("future")), "the first half of the sequence alone"),
+        (trained(Decoder, causal=False), "Trainee(causal=False)"),
+        (zoo.plain_mlp, "no model is trained to give the next token"),
+    ],
+)
+def test_it_says_why_it_cannot_judge(build, why):
+    assert why in torchproof.prove(build, rules=[RULE]).skipped[RULE]

@@ -1,0 +1,76 @@
+"""Bugs of the class `compile-parity`, with the back ends that need no C compiler."""
+
+import pytest
+import torch
+import zoo
+from torch import nn
+
+import torchproof
+
+
+RULE = "compile-parity"
+pytestmark = pytest.mark.skipif(
+    not hasattr(torch.compiler, "set_stance"), reason="compilation cannot be switched off"
+)
+
+
+class Net(nn.Module):
+    def __init__(self, *, shortcut=False, dropout=0.0):
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 8), nn.Linear(8, 3)
+        self.dropout, self.shortcut = nn.Dropout(dropout), shortcut
+
+    def forward(self, x):  # here
+        logits = self.head(self.dropout(self.body(x).relu()))
+        if self.shortcut and torch.compiler.is_compiling():
+            return logits
+        return logits / 0.7
+
+
+def compiled(*, in_place=False, **options):
+    def build():
+        model = Net(**options)
+        if in_place:
+            model.compile(backend="eager")
+        else:
+            model = torch.compile(model, backend="eager")
+        return zoo.classifier(model, zoo.classes(4))
+
+    return build
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_compiled_code_that_computes_something_else(caught, in_place):
+    finding, line = caught(RULE, compiled(shortcut=True, in_place=in_place))
+    assert line.endswith("# here")
+    assert finding.evidence["compiled"] != pytest.approx(finding.evidence["eager"], rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_right_model_is_silent(dtype):
+    def build():
+        trainee = compiled()()
+        trainee.model.to(dtype)
+        trainee.batch["x"] = trainee.batch["x"].to(dtype)
+        return trainee
+
+    proof = torchproof.prove(build, rules=[RULE])
+    assert not proof.findings, str(proof)
+    assert not proof.skipped
+
+
+@pytest.mark.parametrize(
+    ("build", "why"),
+    [
+        (zoo.plain_mlp, "no model is compiled"),
+        (compiled(dropout=0.5), "draws random numbers"),
+    ],
+)
+def test_it_says_why_it_cannot_judge(build, why):
+    assert why in torchproof.prove(build, rules=[RULE]).skipped[RULE]
+
+
+def test_the_other_rules_see_the_model_as_it_is_written():
+    """Dynamo would compile the experiments too, and give up after the eighth."""
+    proof = torchproof.prove(compiled(shortcut=True))
+    assert {finding.rule for finding in proof.findings if finding.severity == "error"} == {RULE}
