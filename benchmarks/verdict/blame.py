@@ -1,13 +1,15 @@
 """How many runs `verdict.blame` takes to find the first worse commit, and how often it is right.
 
-    python -m benchmarks.verdict.blame            1,000 searches a case, some minutes
-    python -m benchmarks.verdict.blame --quick    40
+    python -m benchmarks.verdict.blame                        2,000 searches a case, some minutes
+    python -m benchmarks.verdict.blame --quick                20
+    python -m benchmarks.verdict.blame --rivals VENV/bin/python   adds git_bayesect 1.2
 
 "Levels known" is a search that follows a confirmed alarm: ten runs each of the newest and of the
 last good commit and a hundred earlier values of main. "Nothing known" has fifty earlier values and
 not one run of a suspect. The limit is that of noisy search, ``0.95 ln n`` over the capacity of the
 channel between two levels, which no search that knows both levels and is right 95 % of the time can
-beat without stored runs.
+beat without stored runs. "All told" is a search on the same projects that is told both levels and
+sigma exactly and that a commit is to blame: what not knowing them costs is the difference.
 """
 
 from __future__ import annotations
@@ -15,19 +17,25 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import random
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING
+
+from benchmarks.verdict import rivals
 
 from torchproof.verdict import blame
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+SEARCHES, QUICK = 2_000, 20
 _LEARNT = 10
+_CHUNK = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +61,7 @@ class Figure:
     case: Case
     right: float
     runs: float
+    searches: int
 
     @property
     def met(self) -> bool | None:
@@ -148,66 +157,72 @@ def bisect(project: Project, repeats: int = 1) -> bool:
     return bad == project.first
 
 
-def pass_or_fail(project: Project) -> bool:
-    """git_bayesect's search: Beta(.5, .5) on both failure rates, pass or fail, stop at 95 %."""
-    line = project.case.step / 2
-    seen = [project.observed.get(commit, []) for commit in project.commits]
-    fails = [sum(value > line for value in values) for values in seen]
-    passes = [sum(value <= line for value in values) for values in seen]
-    for _ in range(300):
-        posterior = _beta_posterior(fails, passes)
-        if max(posterior) >= 0.95:  # noqa: PLR2004 - the tool's own
-            break
-        before = [abs(mass - 0.5) for mass in accumulate(posterior)]
-        at = before.index(min(before))
-        worse = project.run(at) > line
-        fails[at] += worse
-        passes[at] += not worse
-    return posterior.index(max(posterior)) == project.first
-
-
-def _beta_posterior(fails: list[int], passes: list[int]) -> list[float]:
-    fails_before = list(accumulate(fails, initial=0))
-    passes_before = list(accumulate(passes, initial=0))
-    logs = []
-    for k in range(len(fails)):
-        before = (fails_before[k], passes_before[k])
-        after = (fails_before[-1] - before[0], passes_before[-1] - before[1])
-        logs.append(_log_beta(*before) + _log_beta(*after))
-    weights = [math.exp(value - max(logs)) for value in logs]
-    return [weight / sum(weights) for weight in weights]
-
-
-def _log_beta(fails: int, passes: int) -> float:
-    total = math.lgamma(fails + passes + 1)
-    return math.lgamma(fails + 0.5) + math.lgamma(passes + 0.5) - total
+def told(project: Project) -> bool:
+    """Halve the posterior with both levels and sigma known, until a commit is 95 % sure."""
+    step = project.case.step
+    evidence = [0.0] * project.case.commits
+    for commit, values in project.observed.items():
+        evidence[commit] += sum(step * (value - step / 2) for value in values)
+    while True:
+        after = list(accumulate(reversed(evidence), initial=0.0))[:0:-1]
+        weights = [0.0, *(math.exp(value - max(after[1:])) for value in after[1:])]
+        posterior = [weight / sum(weights) for weight in weights]
+        if max(posterior) >= 0.95:  # noqa: PLR2004 - at which 97 % are right
+            return posterior.index(max(posterior)) == project.first
+        doubts = [abs(mass - 0.5) for mass in accumulate(posterior)]
+        at = doubts.index(min(doubts))
+        evidence[at] += step * (project.run(at) - step / 2)
 
 
 WAYS: dict[str, Callable[[Project], bool]] = {
+    "blame": ours,
+    "all told": told,
     "git bisect, 1 run a step": bisect,
     "git bisect, 5 runs a step": partial(bisect, repeats=5),
-    "git_bayesect (pass or fail)": pass_or_fail,
 }
 
 
-def measure(repetitions: int, seed: int) -> list[Figure]:
-    """Search in all cases; the other ways where the levels are known."""
-    figures = [_figure("blame", ours, case, repetitions, seed) for case in CASES]
+def measure(
+    repetitions: int, seed: int, jobs: int | None = None, python: str | None = None
+) -> list[Figure]:
+    """Search in all cases; the other ways where the levels are known.
+
+    Args:
+        repetitions: Searches of each case.
+        seed: Of the projects.
+        jobs: Processes.
+        python: One that has git_bayesect.
+    """
     known = replace(CASES[2], anchor="")
-    return figures + [
-        _figure(way, search, known, max(repetitions // 4, 20), seed) for way, search in WAYS.items()
-    ]
+    pairs = [("blame", case) for case in CASES] + [("all told", case) for case in CASES[:3:2]]
+    pairs += [(way, known) for way in WAYS if way.startswith("git")]
+    starts = range(0, repetitions, _CHUNK)
+    parts = [range(at, min(at + _CHUNK, repetitions)) for at in starts]
+    chunks = [(*pair, part, seed) for pair in pairs for part in parts]
+    figures = []
+    with ProcessPoolExecutor(jobs) as pool:
+        done = pool.map(_search, *zip(*chunks, strict=True))
+        for way, case in pairs:
+            sums = zip(*islice(done, len(parts)), strict=True)
+            right, runs = (sum(column) / repetitions for column in sums)
+            figures.append(Figure(way, case, right, runs, repetitions))
+    return figures + (_bayesect(python, known, repetitions // 4, seed) if python else [])
 
 
-def _figure(
-    way: str, search: Callable[[Project], bool], case: Case, repetitions: int, seed: int
-) -> Figure:
+def _search(way: str, case: Case, repetitions: range, seed: int) -> tuple[int, int]:
+    """Return how many searches were right and how many runs they took."""
     right = runs = 0
-    for repetition in range(repetitions):
+    for repetition in repetitions:
         project = Project(case, seed * 1_000_003 + repetition)
-        right += search(project)
+        right += WAYS[way](project)
         runs += project.runs
-    return Figure(way, case, right / repetitions, runs / repetitions)
+    return right, runs
+
+
+def _bayesect(python: str, case: Case, repetitions: int, seed: int) -> list[Figure]:
+    found = rivals.bayesect(python, case.commits, case.step, max(repetitions, 20), seed)
+    right, runs = (sum(column) / len(found) for column in zip(*found, strict=True))
+    return [Figure("git_bayesect 1.2", case, right, runs, len(found))]
 
 
 def capacity(step: float, points: int = 2000) -> float:
@@ -222,6 +237,12 @@ def capacity(step: float, points: int = 2000) -> float:
     return total * width / math.sqrt(2 * math.pi)
 
 
+def table(figures: Sequence[Figure]) -> str:
+    """Return the figures as a Markdown table."""
+    head = "| way | case, 64 commits and 2 sigma | right | runs | limit | target | anchor | met |\n"
+    return head + "|---" * 8 + "|\n" + "\n".join(figure.row() for figure in figures)
+
+
 def main() -> int:
     """Simulate and print; 1 if a target is missed."""
     parser = argparse.ArgumentParser(
@@ -230,16 +251,16 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--rivals", help="a Python that has git_bayesect 1.2")
     options = parser.parse_args()
-    figures = measure(40 if options.quick else 1000, options.seed)
+    count = QUICK if options.quick else SEARCHES
+    figures = measure(count, options.seed, options.jobs, options.rivals)
     if options.json:
         rows = [{**asdict(f), "limit": f.limit, "met": f.met} for f in figures]
         print(json.dumps(rows, indent=1))
     else:
-        print(
-            "| way | case, 64 commits and 2 sigma | right | runs | limit | target | anchor | met |"
-        )
-        print("|---" * 8 + "|\n" + "\n".join(figure.row() for figure in figures))
+        print(table(figures))
     return int(any(figure.met is False for figure in figures))
 
 

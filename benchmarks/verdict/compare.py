@@ -5,7 +5,8 @@
     python -m benchmarks.verdict.compare --calibrate   the corridor's half widths, computed anew
 
 Anchors are those of a simulation of the field's tests at 5 %/5 %; limits are Wald's: no test with
-these error rates takes fewer runs on average, even if it knows sigma.
+these error rates takes fewer runs on average, even if it knows sigma. For a head alone against
+stored runs the second limit is that of `optimum`, for tests that have to learn sigma, too.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 
-from benchmarks.verdict.compare_cases import NOISES, Case, Share, simulate
+from benchmarks.verdict.compare_cases import NOISES, USUAL, Case, Share, simulate
 from benchmarks.verdict.corridor import half_width
+from benchmarks.verdict.optimum import LEAST
 
 from torchproof.verdict.corridor import HALF_WIDTHS, Rates
 
@@ -67,6 +69,13 @@ class Figure:
         return limit(self.case)
 
     @property
+    def optimum(self) -> float | None:
+        """The least mean runs of a test that knows neither level nor sigma, where computed."""
+        case = self.case
+        head_alone = not (case.grows or case.known) and case.rates == USUAL
+        return LEAST.get(case.stored) if head_alone else None
+
+    @property
     def allowed(self) -> tuple[float, float]:
         """Upper ends of the 95 % Monte-Carlo intervals of the nominal error rates."""
         rates, count = self.case.rates, self.case.repetitions
@@ -85,7 +94,8 @@ class Figure:
 
     def document(self) -> dict[str, object]:
         """Return the figure for JSON."""
-        return asdict(self) | {"limit": self.limit, "allowed": self.allowed, "met": self.met}
+        more = {"limit": self.limit, "optimum": self.optimum, "allowed": self.allowed}
+        return asdict(self) | more | {"met": self.met}
 
 
 def measure(cases: tuple[Case, ...], jobs: int | None, seed: int) -> list[Figure]:
@@ -149,7 +159,7 @@ def _row(figure: Figure) -> str:
         "{:.2f} / {:.2f}".format(*figure.runs),
         mean,
         case.anchor,
-        f"{figure.limit:.1f}",
+        f"{figure.limit:.1f}" + (f"; {figure.optimum}" if figure.optimum else ""),
         *(f"{100 * error:.2f} %" for error in figure.errors),
         f"{100 * figure.allowed[0]:.2f} %",
         f"{100 * figure.undecided:.2f} %",

@@ -1,14 +1,13 @@
 """How `verdict.detect` and `verdict.confirm` do on simulated histories, beside other tools.
 
     python -m benchmarks.verdict.detect                       1,008 series with steps, 252 without
-    python -m benchmarks.verdict.detect --quick               a fifteenth of them
-    python -m benchmarks.verdict.detect --otava VENV/bin/python   adds Apache Otava, on a fifth
+    python -m benchmarks.verdict.detect --quick               a twenty-eighth
+    python -m benchmarks.verdict.detect --rivals VENV/bin/python   adds Apache Otava, on a fifth
     python -m benchmarks.verdict.detect --data DIRECTORY      adds labelled series (tcpd, nyrkio)
     python -m benchmarks.verdict.detect --calibrate           the change-point model's limits anew
 
 Anchors are those of an earlier prototype of the same two stages on series of this kind. An alarm
-more than 15 commits after its step counts as false here, and is shown as late as well. The full run
-takes about two minutes of one core, Otava included.
+more than 15 commits after its step counts as false here, and is shown as late as well.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from torchproof.verdict.change_point import LIMITS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+REPETITIONS, QUICK = 28, 1
 _ODD = ("autocorrelated", "drift")
 _ALONE = {"f1": 0.76, "strict_f1": 0.66, "false": 0.13}
 _CONFIRMED = {"f1": 0.84, "strict_f1": 0.75, "false": 0.05, "runs": 85.0}
@@ -95,8 +95,9 @@ def main() -> int:
     if options.calibrate:
         print(calibration())
         return 0
-    figures = measure(2 if options.quick else 28, options.seed, options.otava)
-    real = labelled(options.data) if options.data else "Labelled series: not asked for (--data)."
+    count = QUICK if options.quick else REPETITIONS
+    figures = measure(count, options.seed, options.rivals)
+    real = labelled(options.data)
     if options.json:
         figures_out = [figure.document() for figure in figures]
         print(json.dumps({"figures": figures_out, "labelled": real}, indent=1))
@@ -105,8 +106,8 @@ def main() -> int:
     return int(any(figure.met is False for figure in figures))
 
 
-def measure(repetitions: int, seed: int, otava: str | None) -> list[Figure]:
-    """Ask every rule about the same series."""
+def measure(repetitions: int, seed: int, python: str | None) -> list[Figure]:
+    """Ask every rule about the same series; Otava where a Python has it."""
     stepped = suite(repetitions, seed)
     still = suite(repetitions, seed + 1, sizes=(0.0,))
     odd = suite(max(1, repetitions // 2), seed + 2, _ODD, (0.0, 1.0, 2.0))
@@ -125,7 +126,7 @@ def measure(repetitions: int, seed: int, otava: str | None) -> list[Figure]:
     for rule, theirs in RIVALS.items():
         figures.append(_figure(rule, "steps", stepped, _without_runs(theirs)))
         figures.append(_figure(rule, "no step", still, _without_runs(theirs)))
-    return figures + (_with_otava(otava, stepped, still) if otava else [])
+    return figures + (_with_otava(python, stepped, still) if python else [])
 
 
 RIVALS = {
@@ -134,6 +135,7 @@ RIVALS = {
     "Bencher t .95": rivals.t_boundary(0.95),
     "Bencher t .99": rivals.t_boundary(0.99),
     "Perfherder t > 7": rivals.perfherder,
+    "Perfherder 3 of 5": rivals.perfherder_vote,
 }
 
 
@@ -212,7 +214,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--otava", help="a Python that has apache-otava 0.8")
+    parser.add_argument("--rivals", help="a Python that has apache-otava 0.8")
     parser.add_argument("--data", type=Path, help="a directory with tcpd/ and nyrkio/")
     return parser.parse_args()
 

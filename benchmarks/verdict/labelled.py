@@ -2,6 +2,8 @@
 
 TCPD rewards models of trend and season, which these series have and a CI's do not: a stress test.
 In RocksDB up to 34 runs are of one commit: an alarm inside such a block cannot be the code's fault.
+Neither is part of this repository, because each TCPD series has terms of its own; `WHERE` says how
+to get them.
 """
 
 from __future__ import annotations
@@ -18,11 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+WHERE = (
+    "Labelled series: not asked for. Put github.com/alan-turing-institute/TCPD as DIR/tcpd and "
+    "datasets/rocksdb.2023.tgz of github.com/nyrkio/nyrkio into DIR/nyrkio, and say --data DIR."
+)
 _MARGIN = 5
 
 
-def labelled(directory: Path) -> str:
+def labelled(directory: Path | None) -> str:
     """Return what was measured, or what is not there, in one line a data set."""
+    if directory is None:
+        return WHERE
     return f"{_tcpd(directory / 'tcpd')}\n{_rocksdb(directory / 'nyrkio' / 'rocksdb.2023.tgz')}"
 
 

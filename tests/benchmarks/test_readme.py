@@ -26,7 +26,7 @@ def test_a_page_without_the_marks_is_not_touched(tmp_path):
     assert page.read_text() == PAGE
 
 
-@pytest.mark.parametrize("name", ["faults"])
+@pytest.mark.parametrize("name", ["faults", "verdict"])
 def test_the_readme_has_a_place_for_each_table(name, tmp_path):
     page = tmp_path / "README.md"
     page.write_text(readme.README.read_text("utf-8"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torchproof.proofs.finding import Finding
-from torchproof.testing.explain import explain
+from torchproof.testing.explain import explain, not_judged
 
 
 def test_a_finding_shows_sentence_line_evidence_remedy_and_waiver():
@@ -34,3 +34,14 @@ def test_all_findings_are_shown_and_an_unknown_line_is_left_out():
     text = explain(findings, line_of=lambda path, line: "")
     assert text.splitlines()[0] == "torchproof: 2 rules are broken: one, two"
     assert "  at x:3\n  accept:" in text
+
+
+def test_a_rule_that_is_broken_twice_is_one_rule():
+    findings = [Finding("one", "error", "first"), Finding("one", "error", "second")]
+    assert explain(findings).splitlines()[0] == "torchproof: 1 rule is broken: one"
+
+
+def test_what_was_not_judged_is_named_and_explained_on_request():
+    skipped = {"causality": "no sequence", "resume": "no optimizer"}
+    assert not_judged(skipped, verbose=False) == "causality, resume (-v says why)"
+    assert not_judged(skipped, verbose=True) == "causality: no sequence\nresume: no optimizer"

@@ -7,6 +7,7 @@ import pytest
 
 from torchproof.errors import UsageError
 from torchproof.verdict import blame
+from torchproof.verdict.robust import WILD, wild_share
 
 
 class BuildError(Exception):
@@ -165,3 +166,25 @@ def test_nine_of_ten_answers_are_right_whatever_the_noise(kind):
         )
         right += answer.commit == first
     assert right >= 54
+
+
+def test_answers_are_right_as_often_as_their_probability_says():
+    right, said, runs = 0, 0.0, 0
+    for seed in range(150):
+        bench = Bench(64, 1 + seed % 63, step=2.0, seed=seed)
+        answer = bench.blamed(bench.nightly())
+        right += answer.commit == f"c{1 + seed % 63}"
+        said += answer.probability
+        runs += answer.runs
+    allowed = 3.5 * math.sqrt(150 * 0.03 * 0.97)
+    assert right >= 150 * 0.97 - allowed
+    assert abs(right - said) <= allowed
+    assert runs <= 150 * 6
+
+
+def test_a_history_without_wild_runs_makes_every_run_tell_more():
+    source = random.Random(1)
+    calm = [source.gauss(0, 1) for _ in range(100)]
+    wild = [8.0 if i % 10 == 0 else value for i, value in enumerate(calm)]
+    assert wild_share(calm) < WILD < wild_share(wild)
+    assert wild_share([]) == pytest.approx(WILD, abs=0.01)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 MAX_VALUE = 200
 
@@ -21,10 +21,17 @@ def explain(
         findings: Findings that fail the proof, not empty.
         line_of: Returns a line of a source file.
     """
-    count = len(findings)
-    rules = ", ".join(finding.rule for finding in findings)
-    head = f"torchproof: {count} {'rule is' if count == 1 else 'rules are'} broken: {rules}"
+    rules = list(dict.fromkeys(finding.rule for finding in findings))
+    verb = "rule is" if len(rules) == 1 else "rules are"
+    head = f"torchproof: {len(rules)} {verb} broken: {', '.join(rules)}"
     return "\n\n".join([head, *(_paragraph(finding, line_of) for finding in findings)])
+
+
+def not_judged(skipped: Mapping[str, str], *, verbose: bool) -> str:
+    """Return what a failed proof says of rules that could not be judged: why, or only which."""
+    if verbose:
+        return "\n".join(f"{rule}: {why}" for rule, why in skipped.items())
+    return f"{', '.join(skipped)} (-v says why)"
 
 
 def _paragraph(finding: Any, line_of: Callable[[str, int], str]) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from torchproof.errors import UsageError
 from torchproof.settings import parse_tolerance
-from torchproof.testing.explain import explain
+from torchproof.testing.explain import explain, not_judged
 from torchproof.testing.fingerprinting import watch_of
 from torchproof.testing.isolation import note
 from torchproof.testing.streams import Streams, seed_of
@@ -67,7 +67,8 @@ class ProofFixture:
         proof = torchproof.prove(build, **{"seed": self._base, **options})
         broken = self._record_findings(proof.findings)
         if proof.skipped:
-            text = "\n".join(f"{rule}: {why}" for rule, why in proof.skipped.items())
+            verbose = self._item.config.option.verbose > 0
+            text = not_judged(proof.skipped, verbose=verbose)
             self._item.add_report_section("call", "torchproof: rules not judged", text)
         if broken:
             pytest.fail(broken)

@@ -6,7 +6,9 @@ worse at all. Their probabilities start from the runs that there are. The next r
 value can be foretold worst: with known levels that is the posterior median (Horstein 1963;
 Burnashev and Zigangirov 1974), with an unknown step it first asks for the step's size.
 About ``ln n`` over the capacity of the channel between two levels are needed: twelve runs for 64
-commits and two sigma, fewer where there are stored ones.
+commits and two sigma, fewer where there are stored ones. Going by the greatest information, by the
+greatest chance to end or by the greatest gain of the likeliest answer took no fewer runs in
+simulations.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from torchproof.errors import UsageError
 from torchproof.verdict.detect import orientation
-from torchproof.verdict.robust import clip, location, sigma_of, steps
+from torchproof.verdict.robust import clip, location, sigma_of, steps, wild_share
 from torchproof.verdict.suspects import Suspects
 
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 Commit = TypeVar("Commit")
-SURE = 0.9
+SURE = 0.93  # the last run mostly takes it further: about 97 % are right
 MOST_RUNS = 60
 _REFERENCE = 8
 _KNOWN = 0.005
@@ -75,8 +77,8 @@ def blame(
         observed: Stored values by commit, measured when the commit was new.
         run: Trains a commit now and returns its value; NaN counts as far worse.
         better: Whether ``lower`` or ``higher`` values are better.
-        history: Values of main from before the suspects, for level and noise; eight or more, or the
-            first commit is run until there are.
+        history: Values of main from before the suspects, for level, noise and how often a run is
+            wild; eight or more, or the first commit is run until there are.
         sure: Stop at this probability.
         most_runs: Stop after so many runs whatever is known.
         skip: What ``run`` raises for a commit that cannot be built; the search goes around it.
@@ -118,13 +120,15 @@ class _Search(Generic[Commit]):
         while len(history) < _REFERENCE:
             history.append(self._reference_run())
         middle = median(history)
-        nightly = [median(values) for values in stored if values]
-        finite = [value for value in nightly if math.isfinite(value)]
-        residuals = [value - middle for value in history] + steps(finite)
+        finite = [list(filter(math.isfinite, values)) for values in stored]
+        residuals = [value - middle for value in history]
+        residuals += steps([values[0] for values in finite if values])
+        residuals += [step for values in finite for step in steps(values)]
         self.sigma = sigma_of(residuals, middle)
         self.level = location(history, self.sigma)
         distances = [[self._distance(value) for value in values] for values in stored]
-        self.suspects = Suspects(distances, len(history))
+        wild = wild_share([self._distance(value) for value in history])
+        self.suspects = Suspects(distances, len(history), wild=wild)
 
     def until(self, sure: float) -> None:
         """Run commits until one hypothesis is sure or no run can tell any more."""

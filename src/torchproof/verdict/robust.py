@@ -3,7 +3,7 @@
 Scale: 1.4826 times the median absolute deviation first, then the standard deviation of what is
 clipped at three of these (Huber, Robust Statistics, 1981): for normal values unbiased to a percent
 and twice as exact as the deviation alone. Density: Tukey's contaminated normal, a normal core with
-a share of wild runs, so that no single run can carry a decision.
+a share of wild runs of five times its width, so that no single run can carry a decision.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 CLIP = 3.0
 _MAD_TO_SD = 1.4826
 _CLIPPED_TO_SD = 1.0135
-_WILD_SHARE, _WILD_SCALE = 0.05, 5.0
+WILD = 0.05
+_WILD_SHARES, _WILD_SCALE = (0.002, 0.01, 0.05, 0.15), 5.0
 _SMALLEST = 1e-9
 
 
@@ -52,8 +53,24 @@ def sigma_of(residuals: Sequence[float], level: float) -> float:
     return max(scale(residuals), _SMALLEST * abs(level), math.ulp(0.0) / _SMALLEST)
 
 
-def log_density(distance: float) -> float:
-    """Return the log density, up to a constant, of a run so many sigma from its level."""
+def log_density(distance: float, wild: float = WILD) -> float:
+    """Return the log density, up to a constant, of a run so many sigma from its level.
+
+    Args:
+        distance: In sigma.
+        wild: The share of wild runs.
+    """
     core = math.exp(-0.5 * distance * distance)
-    wild = math.exp(-0.5 * (distance / _WILD_SCALE) ** 2) / _WILD_SCALE
-    return math.log((1 - _WILD_SHARE) * core + _WILD_SHARE * wild)
+    far = math.exp(-0.5 * (distance / _WILD_SCALE) ** 2) / _WILD_SCALE
+    return math.log((1 - wild) * core + wild * far)
+
+
+def wild_share(distances: Sequence[float]) -> float:
+    """Return the share of wild runs that runs of one level tell of: about `WILD` from a few.
+
+    The posterior mean over four shares that are equally likely before.
+    """
+    logs = [sum(log_density(each, share) for each in distances) for share in _WILD_SHARES]
+    weights = [math.exp(each - max(logs)) for each in logs]
+    total = sum(w * share for w, share in zip(weights, _WILD_SHARES, strict=True))
+    return total / sum(weights)

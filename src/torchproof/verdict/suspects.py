@@ -3,7 +3,9 @@
 Distances are in sigma from the good level, positive is worse. Neither that level nor the step's
 size is known for sure: both run over a small grid, the level within the error of its mean, the step
 from half a sigma to five with most weight around two, the size at which searches are asked for.
-Noise is Tukey's contaminated normal (see `robust`), independent between runs.
+Noise is Tukey's contaminated normal (see `robust`), independent between runs, so that every
+likelihood is a product over runs. Which commit is the first worse one has the same probability for
+all of them before any run is seen.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import math
 from itertools import accumulate, product
 from typing import TYPE_CHECKING
 
-from torchproof.verdict.robust import log_density
+from torchproof.verdict.robust import WILD, log_density
 
 
 if TYPE_CHECKING:
@@ -33,11 +35,18 @@ class Suspects:
         reference: How many runs the good level was estimated from.
         foreign: Whether causes other than a commit get a fair share, or nearly none because a test
             has ruled them out.
+        wild: The share of wild runs.
     """
 
     def __init__(
-        self, stored: Sequence[Sequence[float]], reference: int, *, foreign: bool = True
+        self,
+        stored: Sequence[Sequence[float]],
+        reference: int,
+        *,
+        foreign: bool = True,
+        wild: float = WILD,
     ) -> None:
+        self._wild = wild
         environment, none = (_ENVIRONMENT, _NONE) if foreign else (_FOREIGN, _FOREIGN)
         share = (1 - environment - none) / len(stored)
         error = 1 / math.sqrt(reference)
@@ -49,8 +58,8 @@ class Suspects:
             self._grid, product(_OFFSETS, _STEPS), strict=True
         ):
             prior = math.log(_STEPS[size]) - offset * offset / 2
-            good = _sums(stored, level)
-            bad = _sums(stored, level + step)
+            good = self._sums(stored, level)
+            bad = self._sums(stored, level + step)
             split = [prior + good[at] + bad[-1] - bad[at] for at in range(len(good))]
             self._first.append([value + math.log(share) for value in split[:-1]])
             self._moved.append(_log_sum(split) + math.log(environment / len(split)))
@@ -60,7 +69,7 @@ class Suspects:
     def learn(self, at: int, distance: float) -> None:
         """Take a run that was made now."""
         for i, (level, step) in enumerate(self._grid):
-            good, bad = log_density(distance - level), log_density(distance - level - step)
+            good, bad = self._log(distance - level), self._log(distance - level - step)
             row = self._first[i]
             worse, not_yet = row[: at + 1], row[at + 1 :]
             self._first[i] = [value + bad for value in worse] + [value + good for value in not_yet]
@@ -115,8 +124,8 @@ class Suspects:
         """Return the probability that runs are at the good level rather than the worse one."""
         good = bad = 0.0
         for weight, (level, step) in zip(self._moved_weights, self._grid, strict=True):
-            good += weight * math.exp(sum(log_density(each - level) for each in distances))
-            bad += weight * math.exp(sum(log_density(each - level - step) for each in distances))
+            good += weight * math.exp(sum(self._log(each - level) for each in distances))
+            bad += weight * math.exp(sum(self._log(each - level - step) for each in distances))
         return good / (good + bad)
 
     def _weigh(self) -> None:
@@ -127,11 +136,13 @@ class Suspects:
         rows = sum(map(sum, self._first_weights))
         self._total = rows + sum(self._moved_weights) + sum(self._none_weights)
 
+    def _sums(self, stored: Sequence[Sequence[float]], level: float) -> list[float]:
+        """Return the log likelihood of the first 0, 1, 2 … commits' runs at a level."""
+        each = (sum(self._log(distance - level) for distance in runs) for runs in stored)
+        return list(accumulate(each, initial=0.0))
 
-def _sums(stored: Sequence[Sequence[float]], level: float) -> list[float]:
-    """Return the log likelihood of the first 0, 1, 2 … commits' runs at a level."""
-    each = (sum(log_density(distance - level) for distance in runs) for runs in stored)
-    return list(accumulate(each, initial=0.0))
+    def _log(self, distance: float) -> float:
+        return log_density(distance, self._wild)
 
 
 def _log_sum(logs: Sequence[float]) -> float:
