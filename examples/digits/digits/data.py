@@ -22,8 +22,8 @@ def load() -> tuple[Split, Split]:
     return Split(images[~held_out], labels[~held_out]), Split(images[held_out], labels[held_out])
 
 
-def batches(split: Split, size: int, generator: torch.Generator):
+def batches(split: Split, size: int):
     """Yield shuffled batches as dictionaries with ``x`` and ``y``."""
-    order = torch.randperm(len(split.labels), generator=generator)
+    order = torch.randperm(len(split.labels))
     for rows in order.split(size):
         yield {"x": split.images[rows], "y": split.labels[rows]}

@@ -1,10 +1,10 @@
-"""A fresh trainee: model, one batch, and the project's own training step."""
+"""The data, a fresh trainee, and the model that is trained once for all tests that ask it."""
 
 import pytest
 import torchproof
 from digits.data import load
 from digits.model import DigitNet
-from digits.train import make_optimizer, predict, training_step
+from digits.train import make_optimizer, predict, train, training_step
 
 
 @pytest.fixture(scope="session")
@@ -14,8 +14,8 @@ def splits():
 
 @pytest.fixture
 def build(splits):
-    train, _ = splits
-    batch = {"x": train.images[:32], "y": train.labels[:32]}
+    training, _ = splits
+    batch = {"x": training.images[:32], "y": training.labels[:32]}
 
     def build():
         model = DigitNet()
@@ -28,3 +28,12 @@ def build(splits):
         )
 
     return build
+
+
+@pytest.fixture
+def trained_model(proof, splits):
+    """Initial weights, order of rows and dropout follow the run's seed."""
+    training, _ = splits
+    return proof.trained(
+        train, build=DigitNet, data=training, config={"epochs": 4}, name="digit-net"
+    )

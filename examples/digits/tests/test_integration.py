@@ -1,18 +1,14 @@
 """A short training from scratch, and the quality it reaches."""
 
 import pytest
-import torch
-from digits.model import DigitNet
-from digits.train import accuracy, train
+from digits.train import accuracy, loss
+
+pytestmark = pytest.mark.integration
 
 
-@pytest.mark.integration
-def test_quality(proof, splits):
-    training, validation = splits
-    model = DigitNet()
-    generator = torch.Generator().manual_seed(0)
-    loss = train(model, training, epochs=4, generator=generator)
-    proof.metric("train/loss", loss, better="lower", tolerance="50%")
-    proof.metric(
-        "val/accuracy", accuracy(model, validation), better="higher", unit="ratio", tolerance=0.02
-    )
+def test_quality(proof, splits, trained_model):
+    """Main's runs show how far the loss moves by itself; the accuracy has a limit of its own."""
+    _, validation = splits
+    proof.metric("val/loss", loss(trained_model, validation), better="lower")
+    value = accuracy(trained_model, validation)
+    proof.metric("val/accuracy", value, better="higher", unit="ratio", tolerance=0.03)

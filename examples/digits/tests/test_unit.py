@@ -9,6 +9,11 @@ def test_training_step(proof, build):
     proof(build)
 
 
+def test_architecture(proof):
+    """Whoever loads these weights builds the same network: its lock is committed."""
+    proof.architecture(DigitNet(), torch.zeros(2, 1, 8, 8), name="digit-net")
+
+
 def test_images_become_ten_logits():
     assert DigitNet()(torch.zeros(3, 1, 8, 8)).shape == (3, 10)
 
@@ -23,6 +28,15 @@ def test_logits_by_hand():
     torchproof.set_constant_weights(model, 0.5)
     expected = torch.full((1, 10), 128 * 0.5 * 27.75 + 0.5)
     torch.testing.assert_close(model(torch.zeros(1, 1, 8, 8)), expected, rtol=1e-4, atol=0)
+
+
+def test_data(proof, splits):
+    training, validation = splits
+    proof.dataset(
+        "digits",
+        splits={"train": tuple(training), "validation": tuple(validation)},
+        expect={"shape": (1, 8, 8), "dtype": "float32", "range": (0, 1), "labels": range(10)},
+    )
 
 
 def test_every_digit_is_held_out(splits):

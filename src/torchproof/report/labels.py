@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +25,11 @@ _RUN_ENDS = {
     **{f"exit code {code}": f"ended with exit code {code}" for code in range(1, 5)},
     "exit code 5": "has no tests",
 }
+# What the test side writes: the rule of a lock, and the first words of a capability that fails.
+_ARCHITECTURE = "architecture-changed"
+_CAPABILITY = re.compile(
+    r"torchproof: (?P<name>.+) \((?:MFT|INV|DIR)\): \d+ of \d+ inputs? fails?, (?P<rate>[\d.]+) %"
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,11 @@ def complaint(row: Row, names: Labels) -> Phrase:
     """Name a row that gates, and what is wrong with it where the name does not say so."""
     if row.kind == "metric":
         return (*label(row, names), _METRIC_ENDS.get(row.now, _VERBS.get(row.state, "")))
+    if row.kind == "finding" and row.name == _ARCHITECTURE and row.message:
+        return "the architecture ", Name(row.message)
+    found = _capability(row)
+    if found:
+        return "the capability ", Name(found["name"]), f" fails for {found['rate']} % of its inputs"
     if row.kind != "run" or row.state not in GATING:
         return label(row, names)
     if not row.tier:
@@ -78,6 +89,24 @@ def complaint(row: Row, names: Labels) -> Phrase:
     test = Name(names.tests.get(row.test, row.test))
     where = (" in ", test) if test else ()
     return "the tier ", Name(row.tier), f" {_RUN_ENDS.get(row.now, 'crashed')}", *where
+
+
+def most_telling(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
+    """Part the rates of capabilities, where their test's own row says the same, from the rest."""
+    rows = list(rows)
+    failing = {row.test: found["name"] for row in rows if (found := _capability(row))}
+    first: list[Row] = []
+    again: list[Row] = []
+    for row in rows:
+        said = f"behaviour/{failing[row.test]}/" if row.test in failing else None
+        is_said = row.kind == "metric" and said and f"{row.name}/".startswith(said)
+        (again if is_said else first).append(row)
+    return first, again
+
+
+def _capability(row: Row) -> re.Match[str] | None:
+    """Read name and failure rate from what the test of a capability failed with."""
+    return _CAPABILITY.match(row.message) if row.kind == "test" else None
 
 
 def _own_name(test: str) -> str:
