@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 from tests.cli.metric_project import (
@@ -48,7 +49,11 @@ def test_the_guilty_commit_is_found_in_a_real_history(torchproof, project):
     assert found["candidates"] == LENGTH - 10, "of the merge, one"
 
 
-def test_each_run_is_a_line_that_says_what_is_believed(torchproof, project):
+def test_each_run_is_a_line_and_neither_checkout_nor_history_is_touched(torchproof, project, scene):
+    (scene.work / "level.txt").write_text("edited\n")
+    stored = scene.records()
+    before = scene.git("status", "--porcelain=v2", "--branch"), scene.git("worktree", "list")
+
     result = torchproof("bisect", "loss", *span(project))
     assert result.out.startswith(project.commits[GUILTY][:7])
     assert "Commit 20: change something (Ada, " in result.out
@@ -57,12 +62,6 @@ def test_each_run_is_a_line_that_says_what_is_believed(torchproof, project):
     assert project.commits[GUILTY][:12] in runs[-1]
     assert "22 suspects on the line of first parents; 11 have stored runs" in result.err
 
-
-def test_neither_the_users_checkout_nor_the_history_is_touched(torchproof, project, scene):
-    (scene.work / "level.txt").write_text("edited\n")
-    stored = scene.records()
-    before = scene.git("status", "--porcelain=v2", "--branch"), scene.git("worktree", "list")
-    torchproof("bisect", "loss", *span(project))
     after = scene.git("status", "--porcelain=v2", "--branch"), scene.git("worktree", "list")
     assert before == after
     assert scene.records() == stored
@@ -79,7 +78,8 @@ def test_a_budget_bounds_the_runs_and_leaves_the_suspects(torchproof, project):
 def test_a_commit_that_does_not_build_is_passed_over(torchproof, scene):
     project = MetricProject(scene, guilty=UNBUILDABLE)
     project.store(range(10), level=1.0)
-    result = torchproof("bisect", "loss", project.commits[9], project.commits[-1], "--json")
+    good, bad = project.commits[UNBUILDABLE - 4], project.commits[UNBUILDABLE + 2]
+    result = torchproof("bisect", "loss", good, bad, "--json")
     found = result.json
     assert {*found["suspects"]} <= {*project.commits[UNBUILDABLE : UNBUILDABLE + 2]}
     assert "no metric" in result.err
@@ -108,7 +108,8 @@ def test_what_the_budget_cannot_decide_is_1(torchproof, scene):
 def test_a_merge_that_is_to_blame_says_how_to_go_on(torchproof, scene):
     project = MetricProject(scene, guilty=MERGE)
     project.store(range(10), level=1.0)
-    result = torchproof("bisect", "loss", *span(project))
+    good, bad = project.commits[MERGE - 3], project.commits[MERGE + 3]
+    result = torchproof("bisect", "loss", good, bad)
     assert result.out.startswith(project.commits[MERGE][:7])
     first, last = result.out.splitlines()[1].rpartition("GOOD ")[2].split(", BAD ")
     within = torchproof("bisect", "loss", first, last, "--json")
@@ -138,7 +139,8 @@ def test_an_unknown_metric_names_the_known_ones(torchproof, project):
 def test_without_stored_runs_the_good_level_is_learned_first(torchproof, scene):
     project = MetricProject(scene)
     project.store([0])
-    result = torchproof("bisect", "loss", *span(project), "--json")
+    good, bad = project.commits[GUILTY - 3], project.commits[GUILTY + 3]
+    result = torchproof("bisect", "loss", good, bad, "--json")
     assert result.json["commit"] == project.commits[GUILTY]
     assert result.err.count("learning the good level") == 6
 
@@ -150,7 +152,11 @@ def test_an_interrupted_search_leaves_nothing_behind(project, scene, tmp_path):
     argv = [sys.executable, "-m", "torchproof.cli", "bisect", "loss", *span(project)]
     env = {**os.environ, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
-    with subprocess.Popen(argv, env=env, stdout=pipe, stderr=pipe, text=True) as search:
+    # Where this suite runs in a shell's background, Ctrl-C is ignored, and children inherit that.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        argv, env=env, stdout=pipe, stderr=pipe, text=True, preexec_fn=heard
+    ) as search:
         while not list(temporary.glob("torchproof-bisect-*/commit/level.txt")):
             time.sleep(0.01)
         search.send_signal(signal.SIGINT)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.cli.metric_project import BROKEN, GUILTY, LENGTH, MetricProject
 from tests.fake_github.http_server import running
-from tests.samples import GPU, metric, outcome
+from tests.samples import GPU, metric, outcome, record
 from tests.stages.scene import REPOSITORY, Notebook, Scene, ScriptedSeal, a_gpu
 
-from torchproof.commands.dispatched_runner import Workflow, dispatched_runner
+from torchproof.commands.dispatched_runner import Workflow, dispatched_runner, lately
 from torchproof.errors import HostError, HubError, TorchproofError
 from torchproof.history.series import Place, load
 from torchproof.history.store import History
@@ -212,6 +213,13 @@ def test_a_run_that_waits_is_not_waited_for_for_ever_and_is_found_later(
         runner.start()
         assert train("integration", commit, 7).source.run_id == str(run["id"])
     assert len(github.world.data["runs"]) == 1
+
+
+def test_runs_of_long_ago_do_not_tell_about_the_environment_of_now():
+    now = datetime.now(UTC)
+    ages = [timedelta(days=40), timedelta(days=4), timedelta(hours=20), timedelta()]
+    again = [record(started=(now - age).isoformat(timespec="seconds")) for age in ages]
+    assert lately(again) == again[2:]
 
 
 def test_runs_of_another_machine_end_the_search(torchproof, project, github, runner):

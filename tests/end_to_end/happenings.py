@@ -61,6 +61,12 @@ def pull_request(
     )
 
 
+def scheduled(repository: str, sha: str) -> Happening:
+    """Describe the nightly run of main."""
+    payload = {**_payload("schedule"), "repository": _repository(repository)}
+    return Happening(name="schedule", sha=sha, payload=payload)
+
+
 def dispatched(repository: str, run: Mapping[str, Any]) -> Happening:
     """Describe a run that workflow_dispatch started, which checks out what its request says."""
     payload = {**_payload("workflow_dispatch"), "inputs": run["inputs"]}

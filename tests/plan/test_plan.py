@@ -187,8 +187,9 @@ def request(**changes):
     return Request(**{**values, **changes})
 
 
-def dispatched(what, **fields):
-    return event("workflow_dispatch", self_hosted=True, inputs={"request": what}, **fields)
+def dispatched(what, runner="", **fields):
+    inputs = {"runner": runner, "request": what}
+    return event("workflow_dispatch", self_hosted=True, inputs=inputs, **fields)
 
 
 def test_a_request_survives_its_input():
@@ -227,7 +228,7 @@ def again(**changes):
 
 def test_what_is_run_again_is_one_tier_with_one_seed_shown_in_the_summary_alone():
     asked = again(tiers=("integration",))
-    found = plan(dispatched(asked.to_json(), inputs={"runner": "gpu", "request": asked.to_json()}))
+    found = plan(dispatched(asked.to_json(), runner="gpu"))
     assert [(job.tier, job.seed, job.gpu) for job in found.jobs] == [("integration", 5, True)]
     assert found.surfaces == {"summary"}
     assert (found.activity, found.store, found.dispatched) == ("requested", True, ())

@@ -51,6 +51,13 @@ def test_without_examples_there_is_no_section():
     assert "gets wrong" not in comment(made())
 
 
+def test_what_the_team_allows_to_fail_is_not_shown():
+    example = Example(TEST, "negation", "not bad", "negative", "positive")
+    runs = [record(outcome(TEST, "passed"), *rates(), examples=(example,)) for _ in range(2)]
+    judged = judge(runs[:1], runs[1:])
+    assert "gets wrong" not in comment(compose(judged, runs[:1], runs[1:], Context(head_sha=HEAD)))
+
+
 def test_hostile_texts_stay_in_their_block():
     hostile = "```\n</details> @octo <img src=x> <!-- torchproof --> [a](http://b)"
     text = comment(made(Example(TEST, "`x`\n# y", hostile, hostile, hostile)))
@@ -68,7 +75,7 @@ def test_hostile_texts_stay_in_their_block():
 
 
 def test_examples_give_way_to_the_rows_when_the_comment_is_full():
-    many = [Example(f"{TEST}{i}", "long", f"{'x' * 90}\n" * 200, "y", "z") for i in range(60)]
+    many = [Example(TEST, f"long {i}", f"{'x' * 90}\n" * 200, "y", "z") for i in range(60)]
     text = comment(made(*many))
     assert len(text) <= 65_536
     assert "capabilities' examples" in text

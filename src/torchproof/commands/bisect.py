@@ -88,9 +88,10 @@ def bisect(
     """Find the commit behind GOOD, up to BAD, that made METRIC worse.
 
     The suspects are the first parents of BAD: of a merge, what it brought counts as one commit. The
-    search starts from the runs that the history has, runs commits with fresh seeds in a checkout of
-    their own, goes around those that give no metric, and says so where not the code but the
-    environment or the data moved. The exit code is 1 where the runs did not make it sure.
+    search starts from the runs that the history has, runs commits with fresh seeds, here in a
+    checkout of their own or on the repository's runner, goes around those that give no metric, and
+    says so where not the code but the environment or the data moved. The exit code is 1 where the
+    runs did not make it sure.
     """
     repository = _Repository.here()
     commits = repository.between(good, bad)

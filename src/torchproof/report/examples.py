@@ -15,7 +15,7 @@ from torchproof.verdict.numbers import spell
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from torchproof.record import Example, Record
     from torchproof.report.labels import Labels
@@ -37,12 +37,17 @@ class Wrong:
     examples: tuple[Example, ...]
 
 
-def wrong(records: Sequence[Record]) -> tuple[Wrong, ...]:
-    """Collect the failures of each capability, those of its first run where there are several."""
+def wrong(records: Sequence[Record], tests: Collection[str]) -> tuple[Wrong, ...]:
+    """Collect the failures of each capability, those of its first run where there are several.
+
+    Args:
+        records: The head's.
+        tests: Those that a reader should see; what a team allows to fail elsewhere stays unsaid.
+    """
     found: dict[tuple[str, str], Wrong] = {}
     for record in records:
         for (test, name), examples in _grouped(record).items():
-            if (test, name) not in found:
+            if test in tests and (test, name) not in found:
                 rate = _rate(record, test, name)
                 shown = tuple(examples[:MAX_EXAMPLES])
                 found[test, name] = Wrong(test=test, name=name, rate=rate, examples=shown)

@@ -140,7 +140,7 @@ def compose(
         facts=_facts(verdict, records, base_records),
         commands=_commands(verdict, records, context),
         reasons=_reasons(verdict, records, base_records, context),
-        examples=wrong(records),
+        examples=wrong(records, {row.test for row in verdict.rows if row.changed}),
         notes=_notes(records, context),
         seconds=sum(record.cost.seconds for record in records),
         gpu_seconds=sum(record.cost.gpu_seconds for record in records),

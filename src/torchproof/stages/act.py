@@ -161,8 +161,8 @@ def _store(case: Case, history: History | None, records: Sequence[Record]) -> No
 def _earlier(case: Case, history: History | None) -> tuple[Record, ...]:
     """Return what the asking run has found out about the same commit: the newest of each job."""
     request = case.plan.request
-    if history is None or request is None:
-        return ()
+    if history is None or request is None or request.seed is not None:
+        return ()  # a re-run for a search belongs to no report
     with case.reporting():
         # The asking run is as old as its queue is long; archives hold nothing of it.
         since = case.outside.clock().date() - timedelta(days=ASKED_DAYS_AGO)

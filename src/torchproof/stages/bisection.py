@@ -137,8 +137,7 @@ def search(
     if answer.cause != "environment":
         return Culprit(answer, answer.cause)
     facts = _moved(commits, series, reruns)
-    kinds = {fact.kind for fact in facts}
-    return Culprit(answer, "data" if kinds == {"data"} else "environment", facts)
+    return Culprit(answer, "data" if _data_alone(facts) else "environment", facts)
 
 
 def reference(series: Series, commits: Iterable[str]) -> list[float]:
@@ -236,6 +235,13 @@ def _moved(commits: Sequence[str], series: Series, reruns: Reruns) -> tuple[Move
         if now is not None and commit in then:
             return moved(then[commit], now)
     return ()
+
+
+def _data_alone(facts: Iterable[Moved]) -> bool:
+    """Say whether data is all that differs, and some that was known then is another one now."""
+    differing = list(facts)
+    known = any(fact.before for fact in differing)
+    return known and all(fact.kind == "data" for fact in differing)
 
 
 def _commit(record: Record) -> str:
