@@ -155,7 +155,12 @@ def test_an_interrupted_search_leaves_nothing_behind(project, scene, tmp_path):
     # Where this suite runs in a shell's background, Ctrl-C is ignored, and children inherit that.
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
-        argv, env=env, stdout=pipe, stderr=pipe, text=True, preexec_fn=heard
+        argv,
+        env=env,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        preexec_fn=heard,  # noqa: PLW1509 - there is no other thread
     ) as search:
         while not list(temporary.glob("torchproof-bisect-*/commit/level.txt")):
             time.sleep(0.01)
