@@ -146,7 +146,7 @@ def _outside(order: Order, event: Event, inputs: Inputs, scratch: Path, times: T
     outside = action.outside(event, inputs, environ)
     seal = PreparedSeal(Path(order.workspace), scratch, Path(order.events), times)
     hub: Any = TimedHub(OfflineHub(scratch) if order.offline else outside.hub, times)
-    outside = replace(outside, hub=hub, open_seal=lambda _: seal, lease=_lease)
+    outside = replace(outside, hub=hub, open_seal=lambda *_, **__: seal, lease=_lease)
     if order.offline:
         outside = replace(
             outside, open_history=lambda branch: History(order.offline, branch=branch)

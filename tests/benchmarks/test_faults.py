@@ -40,5 +40,5 @@ def test_the_tables_count_what_was_caught_named_and_alarmed():
         "| 1 | zero_grad missing | 1/1 (0 named), 1 false |"
     )
     assert totals(lines, ["prove"]).splitlines()[2] == (
-        "| prove | 1/1 | 0/1 | 1/1 | 0.20 s | 20 steps |"
+        "| `torchproof.prove` | 1/1 | 0/1 | 1/1 | 0.20 s | 20 steps |"
     )

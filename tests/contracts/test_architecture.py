@@ -261,3 +261,43 @@ def test_what_cannot_be_compared_is_refused_in_one_sentence(make, sentence):
 def test_an_example_is_asked_for():
     with pytest.raises(UsageError, match="taken with an example"):
         torchproof.architecture(net())
+
+
+class Closing(nn.Module):
+    """A block as in karpathy/minGPT: forward calls a function that closes over a layer."""
+
+    def __init__(self, act=nn.ReLU):
+        super().__init__()
+        self.mlp = nn.ModuleDict(
+            {"fc": nn.Linear(6, 8), "act": act(), "drop": nn.Dropout(0.5), "out": nn.Linear(8, 6)}
+        )
+        parts = self.mlp
+        self.run = lambda x: parts.out(parts.drop(parts.act(parts.fc(x))))
+
+    def forward(self, x):
+        return x + self.run(x)
+
+
+def test_a_layer_that_a_function_closes_over_is_probed_like_any_other():
+    model = Closing()
+    before = {name: one.clone() for name, one in model.state_dict().items()}
+    first = torchproof.architecture(model, ROWS)
+    assert first.probe.precision == "float64"
+    assert first.compare(torchproof.architecture(Closing(), ROWS)).verdict == "identical"
+    assert compared(Closing(), Closing(nn.LeakyReLU)).verdict == "function changed"
+    assert all(torch.equal(one, before[name]) for name, one in model.state_dict().items())
+    assert model.run.__closure__[0].cell_contents is model.mlp
+
+
+def test_a_hook_that_closes_over_its_own_module_is_probed_too():
+    def hooked():
+        model = net()
+
+        def double(_module, _inputs, output):
+            return output + model[0].bias.sum() * output
+
+        model[2].register_forward_hook(double)
+        return model
+
+    assert compared(hooked(), hooked()).verdict == "identical"
+    assert compared(hooked(), net()).verdict == "function changed"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchproof.verdict.regressions import Action, Standing, State, decide
+from torchproof.verdict.regressions import MOST_OPEN, Action, Standing, State, decide
 
 
 WORSE, BACK, UNKNOWN = State(since="c9"), State(recovered="d4"), State()
@@ -48,6 +50,17 @@ def test_each_metric_has_its_own_issue():
         ("update", "loss"),
         ("open", "accuracy"),
     ]
+
+
+def test_a_commit_that_makes_everything_worse_opens_a_few_issues_only():
+    worse = {f"metric {number}": WORSE for number in range(40)}
+    assert len(decide(worse, [])) == MOST_OPEN
+    open_ones = [replace(issue(), metric=f"metric {number}") for number in range(MOST_OPEN)]
+    assert {action.kind for action in decide(worse, open_ones)} == {"update"}
+    worse["metric 0"] = BACK
+    kinds = [action.kind for action in decide(worse, open_ones)]
+    assert kinds.count("close") == 1
+    assert "open" not in kinds, "there is room the next night"
 
 
 states = st.sampled_from([WORSE, BACK, UNKNOWN, State(since="c1")])

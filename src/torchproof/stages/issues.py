@@ -9,7 +9,7 @@ from torchproof.errors import PermissionMissing
 from torchproof.history.series import spelled
 from torchproof.report.issue import issue_body, issue_state, issue_title
 from torchproof.report.markdown import codespan
-from torchproof.verdict.regressions import Standing, State, decide
+from torchproof.verdict.regressions import MOST_OPEN, Standing, State, decide
 
 
 if TYPE_CHECKING:
@@ -76,7 +76,14 @@ def keep(case: Case, issues: Sequence[Issue], findings: Sequence[Finding]) -> No
     found = {each.marker: each for each in findings}
     states = {each.marker: each.state for each in findings}
     numbered = {issue.number: issue for issue in issues}
-    for action in decide(states, list(standing(issues).values())):
+    known = standing(issues)
+    actions = decide(states, list(known.values()))
+    worse = {name for name, state in states.items() if state.since}
+    silent = worse - {*known, *(action.metric for action in actions)}
+    if silent:
+        limit = f"no more than {MOST_OPEN} issues stand open at once"
+        case.outside.console.say(f"Issues: {len(silent)} of these metrics have none: {limit}.")
+    for action in actions:
         issue = numbered.get(action.number) if action.number is not None else None
         _do(case, action, found[action.metric].regression, issue)
 

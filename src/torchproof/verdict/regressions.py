@@ -2,7 +2,8 @@
 
 An issue belongs to one metric. It says which commit the metric is worse since, so that one which a
 person has closed is opened again for another regression only, and one which was closed because the
-metric recovered also when that turns out to be wrong.
+metric recovered also when that turns out to be wrong. One commit may make a hundred metrics worse:
+no more than `MOST_OPEN` issues stand open at once.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+MOST_OPEN = 4
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,14 @@ def decide(now: Mapping[str, State], issues: Sequence[Standing]) -> list[Action]
         issues: Those there are, at most one a metric.
     """
     standing = {issue.metric: issue for issue in issues}
+    room = MOST_OPEN - sum(issue.open for issue in issues)
     actions = []
     for metric, state in now.items():
         issue = standing.get(metric)
         kind = _kind(state, issue)
-        if kind:
+        if kind in ("open", "reopen"):
+            room -= 1
+        if kind and (room >= 0 or kind in ("update", "close")):
             actions.append(Action(kind, metric, issue.number if issue else None))
     return actions
 

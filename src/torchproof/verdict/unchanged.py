@@ -1,14 +1,17 @@
 """Whether a tier's training is unchanged, to the bit, so that a GPU run could show nothing new.
 
 A fingerprint record is made on a CPU and judges nothing: for each test that trains it holds what
-the first steps were (`torchproof.testing.fingerprinting`). The tier is unchanged where every test
+the first steps were, and for each that asks for a trained model what that is made from
+(`torchproof.testing.fingerprinting`). The tier is unchanged where every test
 of it left the fingerprint that the baseline's left, in the same environment and on the same data,
 and the baseline's stored run passed; then that run stands in for the head's. Whatever is missing or
 cannot be read is a reason to run. Bits may differ between processors: then the gate does not hold,
 and costs the run that would have been made without it.
 
 Assumed: a training that begins with the same bits on a CPU goes on as before, and on a GPU too,
-where the code says of GPUs what it said before.
+where the code says of GPUs what it said before. A model that is trained from the same code,
+configuration, data and seed, in the same environment, is the same model; what else its training
+reads, such as a file that it opens itself, is not seen.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
 
 # A test of which all is known, and one that does more than train a trainee.
 _WHOLE, _PART = "trainee", "test"
-_VALUE = re.compile(rf"({_WHOLE}|{_PART}) ([0-9a-f]{{32}})((?: [0-9a-f]{{8}}(?:,[0-9a-f]{{8}})*)+)")
+_STEPS, _FROM = r" [0-9a-f]{8}(?:,[0-9a-f]{8})*", r" from:[0-9a-f]{8}"
+_VALUE = re.compile(rf"({_WHOLE}|{_PART}) ([0-9a-f]{{32}})(?=.)((?:{_STEPS})*)((?:{_FROM})*)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +52,15 @@ class Unchanged:
 
 
 class _Training(NamedTuple):
-    """What a test's fingerprint says: of all it does or of a part, the digest, each step's."""
+    """What a test's fingerprint says: of all it does or of a part, the digest, each step's.
+
+    ``models`` says of each trained model what it is made from.
+    """
 
     whole: bool
     digest: str
     trainees: tuple[tuple[str, ...], ...]
+    models: tuple[str, ...]
 
 
 def unchanged(
@@ -73,13 +81,8 @@ def unchanged(
         if why:
             return Unchanged(tier=tier, holds=False, why=f"{why} on {side}", test=test)
     why, test = _difference(head[-1], base[-1], stored)
-    trained = _trainings(head[-1]).values()
-    steps = max(len(each) for training in trained for each in training.trainees)
-    count = sum(len(training.trainees) for training in trained)
-    same = f"bit-equal to the baseline over the first {_count(steps, 'step')} of "
-    return Unchanged(
-        tier=tier, holds=not why, why=why or same + _count(count, "trainee"), test=test
-    )
+    same = _same(_trainings(head[-1]).values())
+    return Unchanged(tier=tier, holds=not why, why=why or same, test=test)
 
 
 def is_fingerprint(record: Record) -> bool:
@@ -114,6 +117,17 @@ def _difference(head: Record, base: Record, stored: Sequence[Record]) -> tuple[s
     return "", ""
 
 
+def _same(trainings: Iterable[_Training]) -> str:
+    """Say in what all tests are the baseline's; a model that several tests ask for counts once."""
+    trainees = [each for training in trainings for each in training.trainees]
+    models = {each for training in trainings for each in training.models}
+    steps = _count(max(map(len, trainees), default=0), "step")
+    bits = f"over the first {steps} of {_count(len(trainees), 'trainee')}"
+    made = f"in what makes {_count(len(models), 'trained model')}"
+    parts = [text for text, there in ((bits, trainees), (made, models)) if there]
+    return f"{'bit-' if trainees else ''}equal to the baseline {' and '.join(parts)}"
+
+
 def _change(head: Record, base: Record, test: str) -> str:
     now, before = _trainings(head)[test], _trainings(base)[test]
     if now != before:
@@ -142,7 +156,7 @@ def _codes(record: Record, test: str) -> list[str]:
 
 def _where(now: _Training, before: _Training) -> str:
     """Name the first step at which two trainings part."""
-    if [len(each) for each in now.trainees] != [len(each) for each in before.trainees]:
+    if _shape(now) != _shape(before):
         return "the test trains something else"
     steps = [
         place
@@ -152,7 +166,13 @@ def _where(now: _Training, before: _Training) -> str:
     ]
     if steps:
         return f"the trajectory differs from step {steps[0]} on"
+    if now.models != before.models:
+        return "the code or the configuration that a trained model is made from changed"
     return "what follows the first steps differs: settings, prediction or evaluation"
+
+
+def _shape(training: _Training) -> tuple[list[int], int]:
+    return [len(each) for each in training.trainees], len(training.models)
 
 
 def _trainings(record: Record) -> Mapping[str, _Training]:
@@ -162,7 +182,8 @@ def _trainings(record: Record) -> Mapping[str, _Training]:
         match = _VALUE.fullmatch(value)
         if match:
             trainees = tuple(tuple(each.split(",")) for each in match[3].split())
-            found[test] = _Training(match[1] == _WHOLE, match[2], trainees)
+            models = tuple(match[4].split())
+            found[test] = _Training(match[1] == _WHOLE, match[2], trainees, models)
     return found
 
 
