@@ -1,6 +1,7 @@
 """Single-batch overfit: what fails is exact."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -134,3 +135,10 @@ def test_right_programs_converge(build):
 def test_a_wrong_call_is_refused(options):
     with pytest.raises(torchproof.TorchproofError):
         torchproof.overfit(classifier, **options)
+
+
+def test_what_became_of_it_is_a_sentence():
+    learned = str(torchproof.overfit(zoo.plain_mlp, steps=60))
+    assert re.fullmatch(r"learned in \d+ steps: the loss went from \S+ to \S+", learned)
+    failed = torchproof.overfit(zoo.plain_mlp, steps=3, loss_below=1e-9)
+    assert str(failed).startswith(f"not learned in 3 steps: {failed.reason}")
