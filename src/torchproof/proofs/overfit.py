@@ -53,12 +53,9 @@ class Overfit:
     findings: list[Finding] = field(default_factory=list)
 
     def __str__(self) -> str:
-        fell = (
-            f"the loss went from {self.curve[0]:.4g} to {self.curve[-1]:.4g}" if self.curve else ""
-        )
         word = "learned" if self.converged else "not learned"
-        rows = [f"{word} in {self.steps} steps: {self.reason or fell}"]
-        return "\n".join([*rows, *map(str, self.findings)])
+        why = self.reason or f"the loss went from {self.curve[0]:.4g} to {self.curve[-1]:.4g}"
+        return "\n".join([f"{word} in {self.steps} steps: {why}", *map(str, self.findings)])
 
 
 def overfit(
