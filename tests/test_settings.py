@@ -27,11 +27,12 @@ def test_keys_of_the_table_become_fields(tmp_path):
         tolerance = "2 %"
         [tool.torchproof.tiers.unit]
         timeout = 60
+        pull = ["data/train.dvc"]
         """,
     )
     found = settings.load(root)
     assert (found.seed, found.pytest_args, found.tolerance) == (7, ("-q",), "2%")
-    assert found.tiers["unit"].timeout == 60
+    assert (found.tiers["unit"].timeout, found.tiers["unit"].pull) == (60, ("data/train.dvc",))
     assert found.tiers["unit"].markers == settings.DEFAULT_TIERS["unit"].markers
 
 
@@ -59,6 +60,11 @@ def test_torchproof_toml_wins_over_pyproject(tmp_path):
         ("[tool.torchproof]\nshapes = { packages = ['a/b'] }\n", r":2: shapes.packages has 'a/b'"),
         ("[tool.torchproof]\n\ntolerance = 'wide'\n", r":3: tolerance must be a number"),
         ("[tool.torchproof.tiers.unit]\nmarker = 'x'\n", r":2: tiers.unit.marker is .* markers\?"),
+        ("[tool.torchproof.tiers.unit]\npull = 'a.dvc'\n", r":2: tiers.unit.pull must be a list"),
+        (
+            "[tool.torchproof.tiers.unit]\npull = ['-f']\n",
+            r":2: tiers.unit.pull has '-f', .* no data",
+        ),
         ("[tool.torchproof.env]\nA = 1\n", r":1: env must be a table of texts"),
         ("[tool.torchproof\n", r"pyproject.toml: not TOML: .*line 1"),
         ("a.a.a.a.a.a.a.a.a.a = 1\n", r"pyproject.toml:1: a key has more than 8 dots"),

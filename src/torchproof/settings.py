@@ -42,6 +42,7 @@ class Tier:
 
     ``markers`` is a pytest marker expression, empty for every test. ``timeout`` is in seconds and
     bounds the whole run. ``gpu`` says that the tier wants a device; without one it runs on the CPU.
+    ``pull`` names what ``dvc pull`` brings before the tests.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Tier:
     env: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 1800.0
     gpu: bool = False
+    pull: tuple[str, ...] = ()
 
 
 DEFAULT_TIERS = {
@@ -257,6 +259,15 @@ def _strings(key: str, value: Any, place: _Place) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _targets(key: str, value: Any, place: _Place) -> tuple[str, ...]:
+    targets = _strings(key, value, place)
+    for target in targets:
+        if not target or target.startswith("-"):
+            what = f"has {target!r:.60}, which names no data"
+            raise place.error(key, what, f'Example: {key} = ["data/train.dvc"]')
+    return targets
+
+
 def _environment(key: str, value: Any, place: _Place) -> Mapping[str, str]:
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         raise place.error(key, "must be a table of texts", f'Example: {key} = {{ NAME = "1" }}')
@@ -327,7 +338,13 @@ def _tier(key: str, name: str, table: Any, place: _Place) -> Tier:
         raise place.error(key, "must be a table under a plain name", example)
     if name.endswith(FINGERPRINT):
         raise place.error(key, f"ends in {FINGERPRINT}, as records of ours do", example)
-    checks = {"markers": _string, "env": _environment, "timeout": _seconds, "gpu": _boolean}
+    checks = {
+        "markers": _string,
+        "env": _environment,
+        "timeout": _seconds,
+        "gpu": _boolean,
+        "pull": _targets,
+    }
     default = DEFAULT_TIERS.get(name, Tier(name))
     values = {spec.name: getattr(default, spec.name) for spec in fields(Tier)}
     for item, value in table.items():

@@ -17,9 +17,10 @@ TESTS = ("test_one_batch", "test_gan")
 STORED = [record(*map(outcome, TESTS), tier="overfit")]
 
 
-def value(digest="a", steps="12345", trainees=1, kind="trainee"):
-    """Return a fact as the plugin writes it, from one character a step."""
+def value(digest="a", steps="12345", trainees=1, kind="trainee", models=""):
+    """Return a fact as the plugin writes it, from one character a step or trained model."""
     words = [",".join(step * 8 for step in steps)] * trainees
+    words += [f"from:{model * 8}" for model in models]
     return " ".join([kind, digest * 32, *words])
 
 
@@ -103,6 +104,33 @@ def test_code_that_did_not_run_counts_where_a_test_does_more_than_train_a_traine
     assert not gate(unknown, unknown).holds, "more files than could be read"
 
 
+def with_models(models, steps=0, digest="a"):
+    first = of_first(value(digest, trainees=steps, kind="test", models=models))
+    return prints(first)
+
+
+def test_a_trained_model_is_known_by_what_it_is_made_from():
+    same = with_models("78")
+    assert gate(same, same).why == (
+        "bit-equal to the baseline over the first 5 steps of 1 trainee"
+        " and in what makes 2 trained models"
+    )
+    changed = gate(with_models("79", digest="b"), same)
+    assert changed.why == "the code or the configuration that a trained model is made from changed"
+    assert gate(with_models("7", digest="b"), same).why == "the test trains something else"
+
+
+def test_trained_models_alone_are_bits_of_nothing():
+    models = dict.fromkeys(of_first("").keys(), value(trainees=0, kind="test", models="7"))
+    answer = gate(prints(models), prints(models))
+    assert (answer.holds, answer.why) == (
+        True,
+        "equal to the baseline in what makes 1 trained model",
+    )
+    none = dict.fromkeys(models, value(trainees=0))
+    assert "left no fingerprint" in gate(prints(none), prints(none)).why
+
+
 @pytest.mark.parametrize(
     "stored",
     [
@@ -129,6 +157,7 @@ def test_without_a_fingerprint_on_either_side_there_is_a_reason():
 
 values = st.one_of(
     st.builds(value, st.sampled_from("ab"), st.sampled_from(["12345", "12349", "123"])),
+    st.builds(value, st.just("c"), kind=st.just("test"), models=st.sampled_from(["7", "78"])),
     st.text(max_size=80),
 )
 records = st.builds(

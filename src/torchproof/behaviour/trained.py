@@ -56,16 +56,43 @@ def trained(
 
     Returns:
         The model, and True if it had been trained before.
+
+    Raises:
+        UsageError: The name cannot be a file's; see `identity` too.
     """
     if not _NAME.fullmatch(name):
         what = f"the model's name is {name!r:.60}"
         raise UsageError(what, "Give up to 64 letters, digits, dots, dashes or underscores.")
-    values = {"config": dict(config or {}), "data": version, "seed": seed, "on": dict(environment)}
-    key = computation([train, build], values)
+    key = identity(
+        train, build=build, config=config, version=version, seed=seed, environment=environment
+    )
     state, known = cache.obtain(
         directory, name, key, lambda: _train(train, build, config, data, seed)
     )
     return loaded(build, state, seed), known
+
+
+def identity(
+    train: Callable[..., Any],
+    *,
+    build: Callable[[], Any],
+    config: Optional[Mapping[str, Any]],
+    version: str,
+    seed: int,
+    environment: Mapping[str, Any],
+) -> str:
+    """Return what two trainings have in common if they are the same one, as hexadecimal digits.
+
+    Raises:
+        UsageError: A function holds a value that cannot be hashed, or has no source.
+    """
+    values = {"config": dict(config or {}), "data": version, "seed": seed, "on": dict(environment)}
+    return computation([train, build], values)
+
+
+def untrained(build: Callable[[], Any], seed: int) -> Any:
+    """Return a freshly built model with its first weights, in evaluation mode."""
+    return _evaluating(_built(build, seed))
 
 
 def loaded(build: Callable[[], Any], state: Any, seed: int) -> Any:
@@ -74,15 +101,23 @@ def loaded(build: Callable[[], Any], state: Any, seed: int) -> Any:
     Raises:
         UsageError: The weights are not this model's.
     """
-    import torchproof
-
-    with torchproof.fix_seed(seed):
-        model = build()
+    model = _built(build, seed)
     try:
         model.load_state_dict(state)
     except (RuntimeError, KeyError, AttributeError) as error:
         what = f"the weights do not fit what build returns: {str(error)[:300]}"
         raise UsageError(what, "Let build make the model that was trained.") from error
+    return _evaluating(model)
+
+
+def _built(build: Callable[[], Any], seed: int) -> Any:
+    import torchproof
+
+    with torchproof.fix_seed(seed):
+        return build()
+
+
+def _evaluating(model: Any) -> Any:
     return model.eval() if hasattr(model, "eval") else model
 
 

@@ -6,8 +6,9 @@ import platform
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchproof.record import PASSED, fold_file, how_it_died
+from torchproof.record import PASSED, Cost, Record, fold_file, how_it_died
 from torchproof.run.diagnose import Tail, diagnose
+from torchproof.run.pull import pull
 from torchproof.run.seal import Command
 
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
     from torchproof.plan import Job
-    from torchproof.record import Record
     from torchproof.run.lease import Lease
     from torchproof.run.seal import Completed, Seal
     from torchproof.settings import Settings
@@ -35,7 +35,7 @@ def run_tier(
     lease: Lease | None = None,
     directory: PurePosixPath | None = None,
 ) -> Record:
-    """Run a tier's tests and fold what they wrote.
+    """Pull the data that a tier names, run its tests and fold what they wrote.
 
     Args:
         seal: Where to run them.
@@ -71,11 +71,15 @@ def run_tier(
         gpu=lease.uuid if lease else None,
         cwd=directory,
     )
+    pulled, missing = pull(seal, command, tier.pull, on_output=on_output)
+    if missing:
+        return _not_run(job, missing, pulled, lease)
     tail = Tail(on_output)
+    command = replace(command, timeout=max(timeout - pulled, 1.0))
     done = seal.run(command, on_output=tail)
     record = fold_file(seal.results_here / name, tier=job.name, exit_code=done.exit_code)
     fingerprint = {**record.fingerprint, "hardware": hardware(lease)}
-    cost = replace(record.cost, seconds=round(done.seconds, 3))
+    cost = replace(record.cost, seconds=round(pulled + done.seconds, 3))
     record = replace(record, tier=job.name, seed=job.seed, fingerprint=fingerprint, cost=cost)
     return _explained(record, done, timeout, tail.text)
 
@@ -97,6 +101,17 @@ def _environment(seal: Seal, settings: Settings, tier: Mapping[str, str]) -> dic
         **tier,
         "PYTHONPATH": ":".join(filter(None, (str(seal.plugin), settings.env.get("PYTHONPATH")))),
     }
+
+
+def _not_run(job: Job, reason: str, seconds: float, lease: Lease | None) -> Record:
+    return Record(
+        tier=job.name,
+        state="not-run",
+        reason=reason,
+        seed=job.seed,
+        fingerprint={"hardware": hardware(lease)},
+        cost=Cost(seconds=round(seconds, 3)),
+    )
 
 
 def _explained(record: Record, done: Completed, timeout: float, output: str) -> Record:

@@ -3,18 +3,22 @@
 With ``--torchproof-fingerprint`` a trainee that a test hands to the fixture ``proof`` is neither
 proven nor overfitted. Its trajectory is computed, and the test goes on with an answer that finds
 nothing, so that a second trainee is seen too. A test that trains by itself is followed for its
-first updates and ends there. For every test that trains, two facts go into the record:
+first updates and ends there. ``proof.trained`` trains nothing: what the model is made from is
+written down (`torchproof.behaviour.trained.identity`), and the test goes on with an untrained one.
+For every test that trains, two facts go into the record:
 
 =============  ====================================================================================
-``training``   ``trainee`` or ``test``, the digest of everything, and for each trainee the digests
-               of its steps, joined by commas
+``training``   ``trainee`` or ``test``, the digest of everything, for each trainee the digests of
+               its steps, joined by commas, and for each trained model ``from:`` and a digest
 ``code``       digests of the test's own source, of what the project's source says of GPUs, and
                of all of it, see `sources`
 =============  ====================================================================================
 
 It says ``trainee`` where trajectories are all that the test does. It says ``test`` where the test
-does more, of which no bits are known: it trains by itself, records a metric, or ends in an error
-because the answer did not suit it. Then only the same project's source is the same test.
+does more, of which no bits are known: it trains by itself, asks for a trained model, records a
+metric, or ends in an error because the answer did not suit it. Then only the same project's source
+is the same test. One that an untrained model ends before it has asked ``proof`` for all models
+and data leaves nothing, see `rest_of_test`.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import pytest
 
+from torchproof.testing import rest_of_test
 from torchproof.testing.naming import id_of
 
 
@@ -57,6 +62,7 @@ class Watch:
     def __init__(self, emit: Callable[..., None]) -> None:
         self.trajectories: list[Trajectory] = []
         self.updates: list[str] = []
+        self.models: list[str] = []
         self.alone = True
         self._emit = emit
         self._ours = False
@@ -84,6 +90,14 @@ class Watch:
         curve = [float.fromhex(loss) for loss in losses]
         return Overfit(converged=True, steps=len(curve), curve=curve)
 
+    def model(self, key: str) -> None:
+        """Note what a trained model is made from; the test has one that answers otherwise."""
+        from torchproof.proofs.trajectory import digest_of
+
+        made = digest_of(key)
+        self.models += [] if made in self.models else [made]
+        self.alone = False
+
     def refuse(self, _: Any) -> None:
         """End the set-up of a test at the first update that is not of a trajectory."""
         if not self._ours:
@@ -110,11 +124,13 @@ class Watch:
         """The fact ``training``; empty where the test trained nothing."""
         from torchproof.proofs.trajectory import digest_of
 
-        if not self.trajectories and not self.updates:
+        if not self.trajectories and not self.updates and not self.models:
             return ""
         steps = [",".join(each.steps) for each in self.trajectories]
         steps += [",".join(each[:8] for each in self.updates)] if self.updates else []
-        digest = digest_of([[each.digest for each in self.trajectories], self.updates])
+        steps += [f"from:{each[:8]}" for each in self.models]
+        bits = [each.digest for each in self.trajectories]
+        digest = digest_of([bits, self.updates, self.models])
         whole = self.alone and not self.updates and all(each.whole for each in self.trajectories)
         return " ".join(["trainee" if whole else "test", digest, *steps])
 
@@ -155,6 +171,8 @@ class Fingerprinting:
             result = yield
         if result.excinfo is not None:
             watch.alone = False
+            if watch.models and rest_of_test.asks(item, result.excinfo[2]):
+                return
         if watch.training:
             self._write(item, watch.training)
 
