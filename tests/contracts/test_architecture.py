@@ -301,3 +301,22 @@ def test_a_hook_that_closes_over_its_own_module_is_probed_too():
 
     assert compared(hooked(), hooked()).verdict == "identical"
     assert compared(hooked(), net()).verdict == "function changed"
+
+
+class Skipping(nn.Module):
+    """Codes that training moves in every other step; with quantizer dropout it is chance."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("codes", torch.randn(6))
+        self.steps = 0
+
+    def forward(self, x):
+        self.steps += self.training
+        if self.training and self.steps % 2 == 0:
+            self.codes.lerp_(x.mean(0), 0.1)
+        return x * self.codes
+
+
+def test_a_buffer_that_not_every_training_step_moves_is_filled_like_a_weight():
+    assert compared(Skipping(), Skipping()).verdict == "identical"

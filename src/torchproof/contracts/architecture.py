@@ -7,13 +7,13 @@ comparable only within one release of torch.
 
 from __future__ import annotations
 
-import copy
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from torchproof.contracts import inputs, weights
+from torchproof.contracts.copies import copied
 from torchproof.contracts.lock import Architecture
 from torchproof.contracts.model import Operations, Probe
 from torchproof.contracts.probe import Subject, probe
@@ -88,8 +88,8 @@ def _probed(model: torch.nn.Module, example: Any) -> tuple[Probe, Operations, Op
         torch.backends.mha.set_fastpath_enabled(value=False)  # one fused operation explains nothing
     try:
         call = Arguments(*map_tensors(tuple(inputs.arguments(model, example)), _on_cpu))
-        copied = _copied(model)
-        return probe(Subject(copied, call, _rows(copied, call)))
+        ours = _copied_to_cpu(model)
+        return probe(Subject(ours, call, _rows(ours, call)))
     finally:
         if hasattr(torch.backends, "mha"):
             torch.backends.mha.set_fastpath_enabled(value=fast)
@@ -101,7 +101,7 @@ def _rows(model: torch.nn.Module, call: Arguments) -> Mapping[str, int]:
     args, kwargs = map_tensors(tuple(call), torch.Tensor.clone)
     try:
         with torch.no_grad(), watch:
-            copy.deepcopy(model).eval()(*args, **kwargs)
+            copied(model).eval()(*args, **kwargs)
     except Exception:  # noqa: BLE001 - the probe will meet it again and say so
         return {}
     found: dict[str, int] = {}
@@ -118,7 +118,7 @@ def _same(ids: torch.Tensor, tensor: torch.Tensor) -> bool:
     )
 
 
-def _copied(model: torch.nn.Module) -> torch.nn.Module:
+def _copied_to_cpu(model: torch.nn.Module) -> torch.nn.Module:
     """Copy a model to the CPU; tensors that a graph made, as weight norm leaves them, are cut."""
     memo: dict[int, Any] = {}
     for part in model.modules():
@@ -126,7 +126,7 @@ def _copied(model: torch.nn.Module) -> torch.nn.Module:
             if isinstance(value, torch.Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
     try:
-        return copy.deepcopy(model, memo).cpu()
+        return copied(model, memo).cpu()
     except Exception as error:
         what = f"the model cannot be copied ({type(error).__name__}: {error})"
         raise UsageError(f"{what:.600}", "Pass one that is freshly built.") from error

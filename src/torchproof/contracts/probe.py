@@ -9,7 +9,6 @@ and is left out. What the probe cannot reach it cannot see.
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import torch
@@ -17,6 +16,7 @@ import torch
 from torchproof.contracts import inputs as examples
 from torchproof.contracts.answers import summary
 from torchproof.contracts.compare import RAISES, difference
+from torchproof.contracts.copies import copied
 from torchproof.contracts.fill import fill, nudge
 from torchproof.contracts.inputs import Size
 from torchproof.contracts.model import Case, Input, Operations, Probe
@@ -92,7 +92,7 @@ class _Bench:
 
     def __init__(self, subject: Subject, described: Sequence[Input], precision: Precision) -> None:
         self._high = precision is HIGH
-        self._model = copy.deepcopy(subject.model).eval()
+        self._model = copied(subject.model).eval()
         if self._high:
             _widen(self._model)
         self._call = subject.call
