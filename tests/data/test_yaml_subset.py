@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from torchproof.data.yaml_subset import read
@@ -30,7 +30,9 @@ def test_what_dvc_wrote_is_read(path):
     assert read(text) == yaml.load(text, yaml.BaseLoader)
 
 
-@given(st.dictionaries(KEYS, TREES, min_size=1, max_size=3), st.booleans())
+@given(tree=st.dictionaries(KEYS, TREES, min_size=1, max_size=3), unicode=st.booleans())
+@example(tree={"0\xa0": None}, unicode=True)
+@example(tree={"a": "b\xa0"}, unicode=True)
 def test_it_reads_what_pyyaml_writes_or_refuses_it(tree, unicode):
     text = yaml.safe_dump(tree, default_flow_style=False, allow_unicode=unicode)
     try:

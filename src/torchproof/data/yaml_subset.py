@@ -15,7 +15,12 @@ from torchproof.errors import UsageError
 
 MAX_DEPTH = 40
 
-_KEY = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'#,&*!|>%@`\[\]{}].*?):(?: +(.*))?$""")
+# YAML knows these two as white space; a no-break space is a letter like any other.
+_BLANK = " \t"
+
+_KEY = re.compile(
+    r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^ \t"'#,&*!|>%@`\[\]{}].*?):(?: +(.*))?$"""
+)
 _REFUSED = {
     "&": "an anchor",
     "*": "an alias",
@@ -93,7 +98,7 @@ class _Reader:
             match = _KEY.match(line.text)
             if not match:
                 raise _refused(line, _named(line.text, "a line without a key"))
-            key = _unquoted(match[1], line) if match[1][0] in "\"'" else match[1].rstrip()
+            key = _unquoted(match[1], line) if match[1][0] in "\"'" else match[1].rstrip(_BLANK)
             if key in found:
                 raise _refused(line, "a key that is there already")
             self._at += 1
@@ -152,7 +157,7 @@ class _Reader:
             joint = "" if rest.endswith("\\") and rest[0] == '"' else " "
             rest = (rest[:-1] if not joint else rest) + ("\n" if not below else joint + below)
             self._at += 1
-        if _without_comment(" " + rest[match.end() :]).strip():
+        if _without_comment(" " + rest[match.end() :]).strip(_BLANK):
             raise _refused(line, "something after a quoted text")
         return _unquoted(match[0].replace("\n ", "\n"), line)
 
@@ -162,7 +167,7 @@ def _is_item(text: str) -> bool:
 
 
 def _without_comment(text: str) -> str:
-    return re.split(r"(?:^|\s)#", text, maxsplit=1)[0].rstrip()
+    return re.split(r"(?:^|[ \t])#", text, maxsplit=1)[0].rstrip(_BLANK)
 
 
 def _unquoted(text: str, line: _Line) -> str:
