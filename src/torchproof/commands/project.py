@@ -7,7 +7,6 @@ import tempfile
 import uuid
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,6 @@ from torchproof.errors import ConfigError, UsageError
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torchproof.record import Record
 
 FIRST_TEST = "tests/test_training_step.py"
@@ -95,8 +92,9 @@ def run(tier: str, seed: int | None, path: Path | None, *, as_json: bool) -> int
 def prove(target: str, seed: int, rules: tuple[str, ...], *, as_json: bool) -> int:
     """Prove a training step: BUILD is a function that returns a torchproof.Trainee."""
     import torchproof
+    from torchproof.contracts.target import function_at
 
-    build = _build(target)
+    build = function_at(target, "Write path/to/file.py:name_of_the_function.")
     proof = torchproof.prove(build, rules=list(rules) or None, seed=seed)
     document = {
         "passed": proof.passed,
@@ -150,34 +148,6 @@ def init() -> None:
 def _rule_text(rule: Any) -> str:
     """Write a rule as a section of docs/rules.md."""
     return f"## {rule.id}\n\n*{rule.severity}* · {rule.source}\n\n{rule.explanation}"
-
-
-def _build(target: str) -> Callable[[], Any]:
-    """Import the function that ``path/to/file.py:name`` names."""
-    file, _, name = target.rpartition(":")
-    path = Path(file)
-    if not path.is_file():
-        remedy = "Write path/to/file.py:name_of_the_function."
-        raise UsageError(f"there is no file {file or target}", remedy)
-    # The file's own imports find their neighbours, as when it is run as a script.
-    sys.path.insert(0, str(path.parent.resolve()))
-    sys.path.insert(0, str(Path.cwd()))
-    spec = util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise UsageError("the file is not Python source", "Name a .py file.", where=file)
-    module = util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        what = f"it cannot be imported: {type(error).__name__}: {error}"
-        raise UsageError(what, "Correct it, or install what it needs.", where=file) from error
-    build = getattr(module, name, None)
-    if not callable(build):
-        raise UsageError(
-            f"it has no function {name}", "Check the name after the colon.", where=file
-        )
-    return build  # type: ignore[no-any-return]
 
 
 def _plain(value: Any) -> dict[str, Any]:

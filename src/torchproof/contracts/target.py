@@ -1,4 +1,4 @@
-"""The function that ``path/to/file.py:build`` names, which returns a model and an example."""
+"""The function that ``path/to/file.py:name`` names, as commands are given it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,26 @@ def model_and_example(target: str) -> tuple[Any, Any]:
     Raises:
         UsageError: There is no such function, or it returns something else.
     """
-    made = _function(target)()
+    made = function_at(target, _REMEDY)()
     if not isinstance(made, tuple) or len(made) != 2:  # noqa: PLR2004 - the pair
         raise UsageError(f"it returns {type(made).__name__}, not a pair", _REMEDY, where=target)
     return made
 
 
-def _function(target: str) -> Callable[[], Any]:
+def function_at(target: str, remedy: str) -> Callable[[], Any]:
+    """Import the file and return its function.
+
+    Args:
+        target: ``path/to/file.py:name``.
+        remedy: What to write instead where there is no such file.
+
+    Raises:
+        UsageError: There is no such file or function, or the file cannot be imported.
+    """
     file, _, name = target.rpartition(":")
     path = Path(file)
     if not path.is_file():
-        raise UsageError(f"there is no file {file or target}", _REMEDY)
+        raise UsageError(f"there is no file {file or target}", remedy)
     # The file's own imports find their neighbours, as when it is run as a script.
     sys.path[:0] = [str(Path.cwd()), str(path.parent.resolve())]
     spec = util.spec_from_file_location(path.stem, path)
