@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from torchproof.errors import HistoryError
 from torchproof.history import plumbing
-from torchproof.history.failure import GitError
 from torchproof.history.git import address
 
 
@@ -56,16 +55,7 @@ class Checkout:
         self._repository.git("clean", "--quiet", "-ffdx", "--", ":/")
 
     def _fetch(self, commit: str, source: str) -> bool:
-        refspec = f"+{commit}:{_REF}"
-
-        def attempt() -> bool:
-            try:
-                plumbing.fetch(self._repository, "--depth=1", refspec, source=source)
-            except GitError as error:
-                # A checkout that cannot be read, or holds a part only, just does not help.
-                if source == "origin" and not error.unknown_commit:
-                    raise
-                return False
-            return True
-
-        return self._retry(attempt)
+        arguments = ("--depth=1", f"+{commit}:{_REF}")
+        return plumbing.fetch_if_there(
+            self._repository, *arguments, source=source, retry=self._retry
+        )

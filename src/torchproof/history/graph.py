@@ -126,18 +126,9 @@ class Graph:
     def _knows(self, source: str, refspec: str) -> bool:
         """Fetch from a source; False if it has no such commit."""
         arguments = (f"--depth={self.depth}", "--filter=tree:0", refspec)
-
-        def attempt() -> bool:
-            try:
-                plumbing.fetch(self._repository, *arguments, source=source)
-            except GitError as error:
-                # Only the remote must answer; a checkout that cannot be read just does not help.
-                if source == "origin" and not error.unknown_commit:
-                    raise
-                return False
-            return True
-
-        return self._retry(attempt)
+        return plumbing.fetch_if_there(
+            self._repository, *arguments, source=source, retry=self._retry
+        )
 
     def _cuts(self) -> bytes:
         path = self._repository.directory / "shallow"

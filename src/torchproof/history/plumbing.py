@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from torchproof.errors import HistoryError
+from torchproof.history.failure import GitError
 
 
 if TYPE_CHECKING:
@@ -74,6 +75,27 @@ def fetch(
         stdin=stdin,
         config=_JUST_THESE if stdin else None,
     )
+
+
+def fetch_if_there(repository: Repository, *arguments: str, source: str, retry: Retry) -> bool:
+    """Fetch a commit from one of several sources; False if this one has no such commit.
+
+    Raises:
+        GitError: The remote does not answer.
+    """
+
+    def attempt() -> bool:
+        try:
+            fetch(repository, *arguments, source=source)
+        except GitError as error:
+            # Only the remote must answer; a checkout that cannot be read, or holds a part only,
+            # just does not help.
+            if source == "origin" and not error.unknown_commit:
+                raise
+            return False
+        return True
+
+    return retry(attempt)
 
 
 def resolve(repository: Repository, ref: str) -> str:
