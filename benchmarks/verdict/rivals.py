@@ -135,7 +135,8 @@ def perfherder_vote(values: Sequence[float]) -> list[Alarm]:
         best = count == max(votes[max(0, i - _NEAR) : i + _NEAR + 1])
         worse = np.mean(values[i : i + _FORE]) > np.mean(values[max(0, i - _BACK) : i] or [np.inf])
         if count >= _VOTES and best and worse and not told:
-            found.append(Alarm(i + _FORE - 1, i))
+            # A vote of a neighbour counts, too, so that the last values may have fewer after them.
+            found.append(Alarm(min(i + _FORE, len(values)) - 1, i))
     return found
 
 

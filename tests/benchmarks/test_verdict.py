@@ -77,6 +77,12 @@ def test_perfherders_vote_hears_a_step_when_twelve_values_of_it_are_there():
     assert all(abs(alarm.blamed - 40) > 1 for alarm in rivals.perfherder_vote(values[::-1]))
 
 
+def test_perfherders_vote_blames_no_value_that_is_not_there():
+    source = random.Random(224)
+    values = [source.gauss(100 + 5 * (i >= 29), 2) for i in range(40)]
+    assert max(alarm.seen for alarm in rivals.perfherder_vote(values)) == len(values) - 1
+
+
 def test_a_search_that_is_told_everything_is_right_as_often_as_it_says():
     projects = [Project(CASES[0], seed) for seed in range(200)]
     assert sum(map(told, projects)) >= 0.93 * len(projects)
