@@ -44,8 +44,11 @@ clean:
 	rm -rf $(VENV)
 
 # pip installs torch, because only pip knows where a machine keeps its own wheels; uv the rest.
-$(READY): pyproject.toml
+# The tests ask the real DVC as well, whose hundred packages stay in an environment of their own.
+$(READY): pyproject.toml Makefile
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv $(TORCH)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[action,demo,dev]"
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(VENV)/dvc
+	$(BIN)/uv pip install --quiet --python $(VENV)/dvc dvc==3.67.1
 	touch $@

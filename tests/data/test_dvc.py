@@ -49,6 +49,16 @@ def test_data_that_differs_is_a_finding_at_the_line_that_locks_it(workspace):
     assert finding["message"] == "data/imgs is not the version that data/imgs.dvc names"
 
 
+def test_data_of_another_size_is_known_by_its_bytes(workspace):
+    versions = set()
+    for content in (b"longer than before", b"longer than BEFORE"):
+        (workspace / "data/table.csv").write_bytes(content)
+        facts, (finding,), _ = written(workspace)
+        assert finding["evidence"]["workspace"] == facts["data/table.csv"]
+        versions.add(facts["data/table.csv"])
+    assert len(versions) == 2
+
+
 def test_another_size_differs_without_being_read(workspace, monkeypatch):
     monkeypatch.setattr(dvc, "md5", None)
     monkeypatch.setattr(locked_data, "MAX_HASHED", 0)

@@ -1,17 +1,17 @@
-"""The real DVC with a real local remote says the same. Runs where there is a command ``dvc``."""
+"""The real DVC with a real local remote says the same."""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
 
 import pytest
+from tests.real_dvc import needs_dvc, run_dvc
 
 from torchproof.data import dvc
 from torchproof.testing import locked_data
 
 
-pytestmark = pytest.mark.skipif(shutil.which("dvc") is None, reason="there is no command dvc")
+pytestmark = needs_dvc
 PIPELINE = """\
 stages:
   prepare:
@@ -36,22 +36,12 @@ def repository(tmp_path):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
     (root / "dvc.yaml").write_text(PIPELINE)
-    run(root, "init", "--no-scm")
-    run(root, "remote", "add", "-d", "here", str(tmp_path / "remote"))
-    run(root, "add", "data/table.csv", "data/imgs")
-    run(root, "repro")
-    run(root, "push")
+    run_dvc(root, "init", "--no-scm")
+    run_dvc(root, "remote", "add", "-d", "here", str(tmp_path / "remote"))
+    run_dvc(root, "add", "data/table.csv", "data/imgs")
+    run_dvc(root, "repro")
+    run_dvc(root, "push")
     return root
-
-
-def run(root, *arguments):
-    env = {"PATH": f"{shutil.which('dvc').rpartition('/')[0]}:/usr/bin:/bin", "HOME": str(root),
-           "DVC_NO_ANALYTICS": "1"}  # fmt: skip
-    done = subprocess.run(
-        ["dvc", *arguments], cwd=root, env=env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def findings(root):
@@ -69,12 +59,12 @@ def test_dvc_and_we_agree(repository):
     shutil.rmtree(repository / "data/imgs")
     shutil.rmtree(repository / ".dvc/cache")
     assert findings(repository) == []
-    run(repository, "pull", "data/imgs.dvc")
+    run_dvc(repository, "pull", "data/imgs.dvc")
     assert dvc.md5(repository / "data/imgs").endswith(".dir")
     assert findings(repository) == []
 
     (repository / "data/imgs/new.txt").write_text("new")
-    assert "modified" in run(repository, "data", "status")
+    assert "modified" in run_dvc(repository, "data", "status")
     assert findings(repository) == ["data/imgs is not the version that data/imgs.dvc names"]
-    run(repository, "add", "data/imgs")
+    run_dvc(repository, "add", "data/imgs")
     assert findings(repository) == []

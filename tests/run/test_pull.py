@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import uuid
 from dataclasses import replace
-from importlib.util import find_spec
 
 import pytest
+from tests.real_dvc import PYTHON as REAL_DVC
+from tests.real_dvc import needs_dvc, run_dvc
 
 from torchproof.plan import Job
 from torchproof.run.child import ChildSeal, OpenSeal
@@ -176,21 +176,20 @@ def test_a_failed_pull_is_in_the_record_and_no_test_runs(open_seal, settings):
     assert not record.passed
 
 
-@pytest.mark.skipif(find_spec("dvc") is None, reason="there is no DVC in this environment")
+@needs_dvc
 def test_the_real_dvc_pulls_from_a_real_remote(open_seal, project, tmp_path):
-    shutil.rmtree(project / "packages")
     (project / "data/train.dvc").unlink()
     (project / "data/train").write_text("pulled")
-    for words in (
-        ("init", "--no-scm"),
-        ("remote", "add", "-d", "here", str(tmp_path / "remote")),
-        ("add", "data/train"),
-        ("push",),
-    ):
-        subprocess.run([sys.executable, "-m", "dvc", *words], cwd=project, check=True)
+    run_dvc(project, "init", "--no-scm")
+    run_dvc(project, "remote", "add", "-d", "here", str(tmp_path / "remote"))
+    run_dvc(project, "add", "data/train")
+    run_dvc(project, "push")
     shutil.rmtree(project / ".dvc/cache")
     (project / "data/train").unlink()
+
     seal = open_seal(OpenSeal)
-    assert run(seal, Settings(), "data/train.dvc").passed
+    asked = {"python": str(REAL_DVC), "path": "elsewhere", "cwd": project}
+    assert pulled(seal, "data/train.dvc", **asked)[0] == ""
     assert (project / "data/train").read_text() == "pulled"
-    assert "absent.dvc' does not exist" in run(seal, Settings(), "absent.dvc").reason
+    why, _ = pulled(seal, "absent.dvc", **asked)
+    assert "absent.dvc' does not exist" in why
