@@ -1,7 +1,7 @@
 """The data versions that DVC has locked, as facts of a session, and where the workspace differs.
 
-A version is a fact whether or not the data is here. What is here is compared: by size first, then
-by hash as long as there is little enough to read.
+A version is a fact whether or not the data is here. What is here is compared by hash as long as
+there is little enough to read, and by size from then on.
 """
 
 from __future__ import annotations
@@ -60,10 +60,9 @@ def _version(each: dvc.Tracked, root: Path, room: int) -> tuple[Optional[str], i
         if not path.exists() or (path.is_dir() and dvc.ignores(root)):
             return None, room
         size = dvc.size(path)
-        if each.size not in (None, size) and not each.old:
-            return f"{size} bytes", room
         if size > room:
-            return None, room
+            same = each.old or each.size in (None, size)
+            return None if same else f"{size} bytes", room
         return dvc.md5(path, old=each.old), room - size
     except (OSError, UsageError):
         return None, room
