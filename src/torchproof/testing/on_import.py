@@ -39,8 +39,11 @@ class OnImport(MetaPathFinder):
         del path, target
         if name not in self._waiting:
             return None
-        self._waiting.discard(name)
-        spec = importlib.util.find_spec(name)
+        self._waiting.discard(name)  # so that the search below does not end here again
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._waiting.add(name)  # who looks for a module need not import it
         if spec is not None and spec.loader is not None:
             self._add_callback(spec.loader, name)
         return spec
@@ -49,6 +52,7 @@ class OnImport(MetaPathFinder):
         load = loader.exec_module
 
         def load_and_call(module: Any) -> None:
+            self._waiting.discard(name)
             load(module)
             self._callback(name)
 
