@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 
@@ -23,6 +25,14 @@ def test_every_command_explains_itself(torchproof, command):
     assert result.out.startswith(f"Usage: torchproof {' '.join(command)}")
     summary = result.out.split("\n\n")[1].strip()
     assert summary.endswith(".")
+
+
+@pytest.mark.parametrize("group", [(), ("history",), ("lock",)])
+def test_a_list_of_commands_cuts_no_sentence(torchproof, group, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    commands = torchproof(*group, "--help").out.partition("Commands:\n")[2]
+    assert all(line.endswith(".") for line in commands.splitlines())
+    assert "..." not in commands
 
 
 def test_it_says_its_version(torchproof):
@@ -55,3 +65,26 @@ def test_the_program_is_installed(tmp_path):
     assert done.returncode == 3
     assert done.stderr.startswith("torchproof: ")
     assert "Traceback" not in done.stderr
+
+
+POWERS = "-dac_override,-dac_read_search"
+PLAIN = ["setpriv", f"--bounding-set={POWERS}", f"--inh-caps={POWERS}"] if not os.geteuid() else []
+
+
+@pytest.mark.skipif(bool(PLAIN) and not shutil.which("setpriv"), reason="root may read everything")
+@pytest.mark.parametrize(
+    ("closed", "code", "sentence"),
+    [
+        ("pyproject.toml", 2, "pyproject.toml: the file cannot be read: Permission denied."),
+        ("tests", 3, "tests: permission denied. Give this user access."),
+    ],
+)
+def test_what_may_not_be_read_is_one_sentence(tmp_path, closed, code, sentence):
+    (tmp_path / "pyproject.toml").write_text("[tool.torchproof]\n")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / closed).chmod(0)
+    argv = [*PLAIN, sys.executable, "-m", "torchproof.cli", "score"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"torchproof: {sentence}")

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 import torchproof
 from torchproof.errors import UsageError
 
 
 ROWS = torch.zeros(2, 6)
+ABOVE = torch.ones(6, 6, dtype=torch.bool).triu(1)
 
 
 class Wrapped(nn.Module):
@@ -123,6 +125,27 @@ def test_token_ids_stay_below_the_rows_of_their_embedding():
     assert found.compare(again).verdict == "identical"
 
 
+@pytest.mark.parametrize(
+    "look_up",
+    [
+        lambda table, ids: table[ids],
+        lambda table, ids: table.index_select(0, ids.flatten()).unflatten(0, ids.shape),
+        lambda table, ids: functional.one_hot(ids, len(table)).to(table.dtype) @ table,
+        lambda table, ids: functional.embedding(ids.int(), table),
+    ],
+    ids=["indexed", "selected", "one-hot", "function"],
+)
+def test_ids_are_found_however_their_table_is_read(look_up):
+    def model(read):
+        return Wrapped(lambda self, ids: read(self.words.weight, ids), words=nn.Embedding(11, 4))
+
+    ids = torch.zeros(2, 5, dtype=torch.int64)
+    found = compared(
+        model(lambda table, ids: functional.embedding(ids, table)), model(look_up), ids
+    )
+    assert not found.breaks
+
+
 def test_other_integers_belong_to_the_architecture():
     model = Wrapped(lambda self, x, i: self.layer(x)[i], layer=nn.Linear(6, 3))
     first = torchproof.architecture(model, (ROWS, torch.tensor([0, 1])))
@@ -208,6 +231,20 @@ def test_a_case_that_a_tiny_change_moves_far_decides_nothing():
     assert {case.left_out for case in found.probe.cases if case.answers is None} == {
         "a tiny change of the weights moves it far"
     }
+
+
+@pytest.mark.parametrize(("fill", "breaks"), [(-1e9, False), (-10.0, True)])
+def test_a_mask_of_a_very_small_number_is_one_of_minus_infinity(fill, breaks):
+    def model(masked):
+        def forward(self, x):
+            x = self.norm(x)
+            scores = (self.query(x) @ self.key(x).mT).masked_fill(ABOVE, masked)
+            return scores.softmax(-1) @ x
+
+        return Wrapped(forward, norm=nn.LayerNorm(6), query=nn.Linear(6, 6), key=nn.Linear(6, 6))
+
+    found = compared(model(-torch.inf), model(fill), torch.zeros(2, 6, 6))
+    assert found.breaks == breaks
 
 
 def test_a_model_on_meta_is_compared_by_its_schema_and_says_so():

@@ -97,6 +97,31 @@ def test_the_same_model_is_identical():
     assert found().verdict == "identical"
 
 
+def test_a_label_for_a_profiler_is_no_operation():
+    class Labelled(nn.ReLU):
+        def forward(self, x):
+            with torch.profiler.record_function("activation"):
+                return super().forward(x)
+
+    assert found(act=Labelled).verdict == "identical"
+
+
+def test_names_under_a_wrapper_are_renamed():
+    class Wrapper(nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+        def forward(self, x):
+            return self.module(x)
+
+    example = torch.zeros(2, 6)
+    for wrap in (Wrapper, nn.DataParallel):
+        verdict, words = locked().compare(torchproof.architecture(wrap(Net()), example))
+        assert verdict == "renamed"
+        assert "head.bias → module.head.bias" in words[0]
+
+
 def test_another_precision_of_the_weights_is_another_function():
     now = torchproof.architecture(Net().double(), torch.zeros(2, 6, dtype=torch.float64))
     lock = locked()
@@ -123,6 +148,24 @@ def test_an_input_that_it_took_and_does_not_take_any_more_is_a_change():
     assert verdict == "function changed"
     assert words[0] == "it does not take inputs of a row more, axis 1 of length 11 any more"
     assert now.compare(before).verdict == "identical"
+
+
+def test_ids_that_are_not_looked_up_any_more_are_another_function():
+    class Words(nn.Module):
+        def __init__(self, *, shifted=False):
+            super().__init__()
+            self.table, self._shifted = nn.Embedding(11, 4), shifted
+
+        def forward(self, ids):
+            return self.table((ids + 1) % 11 if self._shifted else ids).mean(1)
+
+    ids = torch.zeros(2, 5, dtype=torch.int64)
+    plain, shifted = (torchproof.architecture(Words(shifted=s), ids) for s in (False, True))
+    verdict, words = plain.compare(shifted)
+    assert verdict == "function changed"
+    assert words[0] == "new add, remainder in the model itself"
+    assert words[-1] == "input was looked up in a table of 11 rows and is not any more"
+    assert shifted.compare(plain).words[-1] == "input is looked up in a table of 11 rows now"
 
 
 def test_operations_of_two_releases_of_torch_are_not_compared():

@@ -6,6 +6,7 @@ import pytest
 from benchmarks.architectures.edits import EDITS, FUNCTION, SPELLING, TRAINING
 from benchmarks.architectures.held_out import HELD_OUT
 from benchmarks.architectures.places import PLACES, differing
+from benchmarks.architectures.real import locked
 from benchmarks.architectures.table import counts, judge, quick
 
 
@@ -22,6 +23,11 @@ def test_edits_of_the_function_break_the_contract_and_no_others(edits):
     found = counts(judged)
     assert found[FUNCTION][0] == found[FUNCTION][1]
     assert found[TRAINING][0] == found[SPELLING][0] == 0
+
+
+def test_tiny_models_of_transformers_are_locked_and_found_again():
+    pytest.importorskip("transformers")
+    assert [one.verdict for one in locked(1)] == ["identical"] * 4
 
 
 def test_another_process_with_other_instructions_finds_the_same():

@@ -28,6 +28,9 @@ def edited():
 
 def wrong():
     return 3
+
+def broken():
+    return build()[2]
 """
 
 
@@ -62,6 +65,10 @@ def test_making_a_lock_again_leaves_the_file_as_it_is(service, capsys):
     [
         ("service.py:wrong", "it returns int, not a pair"),
         ("service.py:gone", "it has no function gone"),
+        (
+            "service.py:broken",
+            "service.py:17: the code failed: IndexError: tuple index out of range",
+        ),
         ("gone.py:build", "there is no file gone.py"),
     ],
 )
@@ -71,12 +78,13 @@ def test_a_call_that_is_wrong_says_what_to_write(service, target, sentence, caps
 
 
 def alone(service, *argv):
-    """Run the module where torch is the only package: click and pytest cannot be imported."""
-    (service / "click.py").write_text("raise ImportError('there is no action side')")
-    (service / "pytest.py").write_text("raise ImportError('there is no pytest')")
+    """Run a module where torch is the only package: click and pytest cannot be imported."""
+    for name in ("click", "pytest"):
+        absent = f"raise ModuleNotFoundError('there is no {name}', name='{name}')"
+        (service / f"{name}.py").write_text(absent)
     source = str(Path(torchproof.__file__).parents[1])
     return subprocess.run(
-        [sys.executable, "-m", "torchproof.contracts", *argv],
+        [sys.executable, "-m", *argv],
         env={**os.environ, "PYTHONPATH": f"{service}{os.pathsep}{source}"},
         capture_output=True,
         text=True,
@@ -85,10 +93,23 @@ def alone(service, *argv):
     )
 
 
-def test_the_module_runs_without_the_action_side(service):
-    done = alone(service, "check", "service.py:edited", "net.arch.json")
+@pytest.mark.parametrize("called", [["torchproof.contracts"], ["torchproof.cli", "lock"]])
+def test_locks_are_checked_without_the_action_side(service, called):
+    done = alone(service, *called, "check", "service.py:edited", "net.arch.json")
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("function changed: relu → leaky_relu in 1\n")
+
+
+def test_the_json_is_the_same_without_the_action_side(service, capsys):
+    check = ("lock", "check", "service.py:edited", "net.arch.json", "--json")
+    assert main([*check]) == 1
+    assert alone(service, "torchproof.cli", *check).stdout == capsys.readouterr().out
+
+
+def test_a_wrong_call_without_the_action_side_is_2(service):
+    done = alone(service, "torchproof.cli", "lock", "check", "service.py:build")
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: torchproof lock check ")
 
 
 def test_weights_are_checked_without_torch(service):

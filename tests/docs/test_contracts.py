@@ -86,8 +86,8 @@ def test_the_commands_and_the_check_at_load_time(tmp_path):
     for name in ("encoder", "service"):
         (tmp_path / f"{name}.py").write_text(MODEL)
     for line in SHELL.splitlines():
-        _, *argv = shlex.split(line)
-        done = run(tmp_path, *argv)
+        program, *argv = shlex.split(line)
+        done = run(tmp_path, "-m", f"{program}.cli", *argv)
         assert done.returncode == 0, done.stderr
     pytest.importorskip("safetensors")
     done = run(tmp_path, "-c", AT_LOAD)

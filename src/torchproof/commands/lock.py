@@ -19,7 +19,10 @@ def lock() -> None:
 @click.argument("file", metavar="LOCK", type=click.Path(path_type=Path))
 @click.option("--schema-only", is_flag=True, help="Names and shapes of the weights, no probe.")
 def make(target: str, file: Path, *, schema_only: bool) -> None:
-    """Write the lock of a model: BUILD is a function that returns (model, example)."""
+    """Write the lock of a model.
+
+    BUILD is a function that returns (model, example).
+    """
     from torchproof.contracts import shell
 
     click.echo(shell.make(target, file, schema_only=schema_only))
@@ -35,6 +38,5 @@ def check(target: str, file: str, weights: Path | None, *, as_json: bool) -> int
     from torchproof.contracts import shell
 
     found = shell.check(target, file, weights=weights)
-    document = {"passed": not found.breaks, "verdict": found.verdict, "words": list(found.words)}
-    show(document, str(found), as_json=as_json)
+    show(shell.document(found), str(found), as_json=as_json)
     return int(found.breaks)

@@ -23,6 +23,7 @@ from torchproof.contracts.explain import (
     constants_differ,
     counted,
     entries_differ,
+    lookups_differ,
     operations_anywhere,
     operations_differ,
     str_of,
@@ -75,13 +76,14 @@ def compare(before: Architecture, now: Architecture) -> Comparison:
     probed = not (before.probe.why_not or now.probe.why_not)
     comparable = probed and before.probe.inputs == now.probe.inputs
     changed = _changed(before, now) if comparable else ties_differ(before, now)
+    lookups = lookups_differ(before.probe.inputs, now.probe.inputs)
     if weights and not (comparable and not changed and _only_more(before, now)):
         return _not_loadable(before, now, weights)
-    if probed and not comparable:
+    if probed and not comparable and not lookups:
         raise UsageError(*_other_inputs(before, now))
     operations = operations_differ(before, now) if _same_torch(before, now) else []
-    if changed:
-        words = [*operations[:MOST_OPERATIONS], *changed]
+    if changed or lookups:
+        words = [*operations[:MOST_OPERATIONS], *changed, *lookups]
         return Comparison(CHANGED, tuple(words))
     if weights:
         unread = "The answers need none of them, but strict loading refuses."

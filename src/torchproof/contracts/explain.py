@@ -17,6 +17,7 @@ _MOST = 4
 _TIMES = re.compile(r"(.*) \((\d+) times\)")
 _FACT = re.compile(r"\w+=\S+")
 _CLOSE = 1e-6
+_IDS = "ids below "
 
 
 def counted(names: Sequence[str], most: int = _MOST) -> str:
@@ -65,6 +66,14 @@ def ties_differ(before: Architecture, now: Architecture) -> list[str]:
     return [*words, *([f"one tensor now: {counted(tied)}"] if tied else [])]
 
 
+def lookups_differ(before: Sequence[Input], now: Sequence[Input]) -> list[str]:
+    """Say which ids are looked up otherwise; nothing where the examples differ in more."""
+    pairs = [(old, new) for old, new in zip(before, now) if old != new]
+    alike = len(before) == len(now) and all(old[:3] == new[:3] for old, new in pairs)
+    words = [_looked_up(*pair) for pair in pairs]
+    return words if alike and all(words) else []
+
+
 def constants_differ(before: Architecture, now: Architecture) -> list[str]:
     """Say which constants have other values."""
     old, new = before.probe.constants, now.probe.constants
@@ -92,6 +101,17 @@ def training_differs(before: Architecture, now: Architecture) -> list[str]:
     if words or before.operations != now.operations:
         return words
     return _lists_differ(old, new)
+
+
+def _looked_up(before: Input, now: Input) -> str:
+    old, new = (each.values.removeprefix(_IDS) for each in (before, now))
+    if before.values.startswith(_IDS) and now.values.startswith(_IDS):
+        return f"{now.name} was looked up in a table of {old} rows and is in one of {new}"
+    if before.values.startswith(_IDS):
+        return f"{now.name} was looked up in a table of {old} rows and is not any more"
+    if now.values.startswith(_IDS):
+        return f"{now.name} is looked up in a table of {new} rows now"
+    return ""
 
 
 def _facts(found: Operations) -> Operations:

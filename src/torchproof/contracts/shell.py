@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from torchproof.contracts.compare import IDENTICAL, Comparison
 from torchproof.contracts.source import read_lock
@@ -43,6 +43,11 @@ def check(target: str, lock: str, *, weights: Optional[Path] = None) -> Comparis
     found = wanted.compare(_architecture(target, schema_only=bool(wanted.probe.why_not)))
     held = compare_file(weights, wanted) if weights else found
     return held if held.breaks and not found.breaks else found
+
+
+def document(found: Comparison) -> dict[str, Any]:
+    """Return what ``--json`` prints of a comparison."""
+    return {"passed": not found.breaks, "verdict": found.verdict, "words": list(found.words)}
 
 
 def save(architecture: Architecture, lock: Path) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Callable
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from torchproof.contracts.lookups import lookups
+
 
 if TYPE_CHECKING:
     from torchproof.contracts.model import Operations
@@ -26,16 +28,16 @@ _HIGH = {
     torch.float32: torch.float64,
     torch.complex64: torch.complex128,
 }
-# They move numbers about; what they are given depends on the sizes of the input.
+# They move numbers about, or label what a profiler sees; what they are given depends on the sizes
+# of the input.
 _MOVES = (
     "alias", "as_strided", "clone", "contiguous", "copy", "detach", "empty", "empty_like", "expand",
-    "lift_fresh", "new_empty", "permute", "reshape", "result_type", "select", "slice", "split",
-    "split_with_sizes", "squeeze", "t", "to_copy", "transpose", "unbind", "unsafe_view",
-    "unsqueeze", "view",
+    "lift_fresh", "new_empty", "permute", "record_function_enter_new", "record_function_exit",
+    "reshape", "result_type", "select", "slice", "split", "split_with_sizes", "squeeze", "t",
+    "to_copy", "transpose", "unbind", "unsafe_view", "unsqueeze", "view",
 )  # fmt: skip
 _PREFIXES = ("native_", "_")
 _ONLY_IN_TRAINING = ("momentum",)
-_EMBEDDINGS = ("embedding", "embedding_bag")
 _MOST_LISTED = 8
 
 
@@ -44,7 +46,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
 
     Attributes:
         random: The operations that draw random numbers, each with its module.
-        rows: For each embedding that was called, its indices and its number of rows.
+        rows: For each table that was read, by which ids, and its number of rows.
+        scores: The largest finite number that a softmax was given.
     """
 
     def __init__(self, *, promote: bool, training: bool = False) -> None:
@@ -55,6 +58,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
         self._seen: dict[str, Counter[str]] = {}
         self.random: list[tuple[str, str]] = []
         self.rows: list[tuple[torch.Tensor, int]] = []
+        self.scores = 0.0
 
     def __enter__(self) -> Watch:  # noqa: PYI034 - Self is not in Python 3.9
         """Begin to watch; what the code makes without naming a precision is high as well."""
@@ -116,8 +120,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
         name = readable(func.overloadpacket.__name__)
         if torch.Tag.nondeterministic_seeded in func.tags:
             self.random.append((name, self._path[-1]))
-        if name in _EMBEDDINGS:
-            self.rows.append((args[1].detach().clone(), int(args[0].shape[0])))
+        if name == "softmax":
+            self.scores = max(self.scores, _largest(args[0]))
+        self.rows += [(ids.detach().clone(), int(rows)) for ids, rows in lookups(name, args)]
         if name not in _MOVES:
             settings = _settings(func, args, kwargs, self._skipped)
             text = f"{name} {', '.join(settings)}" if settings else name
@@ -129,6 +134,11 @@ def readable(name: str) -> str:
     for prefix in _PREFIXES:
         name = name.removeprefix(prefix)
     return name.rstrip("_")
+
+
+def _largest(values: torch.Tensor) -> float:
+    finite = values[torch.isfinite(values)]
+    return float(finite.max()) if finite.numel() else 0.0
 
 
 def _settings(func: Any, args: Any, kwargs: Any, skipped: tuple[str, ...]) -> list[str]:
