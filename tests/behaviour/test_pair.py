@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from textwrap import dedent
 
 import pytest
@@ -145,6 +146,16 @@ def test_labels_in_another_order_are_named():
     found = skew(named(["dog", "cat", "eel"]), ours)
     assert found.cause == "label order"
     assert "cat is answered as dog" in found.message or "dog is answered as cat" in found.message
+
+
+def test_of_many_labels_the_first_that_differs_is_shown():
+    def named(pick):
+        return lambda module: lambda inputs: [f"class {at}" for at in pick(module(inputs))]
+
+    ours = named(lambda scores: scores.argmax(1).tolist())(right().eval())
+    found = skew(named(lambda scores: [*scores[:3].argmax(1).tolist(), *[3] * 5]), ours)
+    assert found.cause == "postprocessing"
+    assert re.search("answer 4 is 'class [012]' in training, 'class 3' in", found.message)
 
 
 def test_another_version_is_named_when_nothing_before_it_differs():

@@ -123,6 +123,20 @@ def test_one_training_serves_all_tests_and_workers(run):
     assert record.fingerprint["data"]["model data"].startswith("sha256:")
 
 
+def test_the_tests_of_another_tier_share_the_training(run):
+    path, _, _ = run
+    marked = "@pytest.mark.integration\ndef test_served_again(proof, trained_model):"
+    body = dedent(TESTS).partition("def test_learned")[0] + marked + "\n    assert trained_model\n"
+    (path / "test_integration.py").write_text(body)
+    options = ["-p", "no:randomly", "--rootdir=.", "--torchproof-tier=integration"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options], cwd=path, capture_output=True, text=True,
+        check=False, timeout=120,
+    )  # fmt: skip
+    assert "1 passed" in done.stdout, done.stdout
+    assert (path / "trainings").read_text() == "trained\n"
+
+
 def test_a_failure_shows_inputs_and_answers(run):
     output = pytest.LineMatcher(run[2].splitlines())
     output.fnmatch_lines(

@@ -191,6 +191,10 @@ def _matching(one: Any, other: Any, within: float) -> list[int]:
 
 
 def _kinds(one: Any, other: Any) -> str:
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = enumerate(zip(one, other), 1)
+        at, (one, other) = next(pair for pair in pairs if distance(*pair[1]) != 0)
+        return f"answer {at} is {_kind(one)} in training, {_kind(other)} in service"
     return f"{_kind(one)} in training, {_kind(other)} in service"
 
 
