@@ -13,7 +13,7 @@ READY  := $(VENV)/.ready
 demo: $(READY)  ## the whole way on a small real project
 	$(BIN)/torchproof demo
 
-test: $(READY)  ## every test; those that need a docker engine where there is one
+test: $(READY) $(VENV)/dvc  ## every test; those that need a docker engine where there is one
 	$(BIN)/pytest -n 2 -m "not docker"
 	$(BIN)/pytest -m docker
 
@@ -44,11 +44,13 @@ clean:
 	rm -rf $(VENV)
 
 # pip installs torch, because only pip knows where a machine keeps its own wheels; uv the rest.
-# The tests ask the real DVC as well, whose hundred packages stay in an environment of their own.
-$(READY): pyproject.toml Makefile
+$(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv $(TORCH)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[action,demo,dev]"
-	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(VENV)/dvc
-	$(BIN)/uv pip install --quiet --python $(VENV)/dvc dvc==3.67.1
 	touch $@
+
+# The tests ask the real DVC, whose hundred packages stay in an environment of their own.
+$(VENV)/dvc: | $(READY)
+	$(BIN)/uv venv --quiet --python $(BIN)/python $@
+	$(BIN)/uv pip install --quiet --python $@ dvc==3.67.1 || { rm -rf $@; exit 1; }
