@@ -52,17 +52,43 @@ def test_without_torch_it_says_what_to_install(tmp_path):
     ("target", "sentence"),
     [
         ("nowhere.py:build", "there is no file nowhere.py. Write path/to/file.py:name_of"),
-        ("one.py", "there is no file one.py"),
+        ("one.py", "one.py: the function is missing. Write path/to/file.py:name_of"),
+        ("nowhere.py", "there is no file nowhere.py"),
         ("one.py:make", "one.py: it has no function make. Check the name after the colon."),
         ("one.txt:build", "one.txt: the file is not Python source"),
         ("two.py:build", "two.py: it cannot be imported: SyntaxError: "),
         ("three.py:build", "three.py: it cannot be imported: ModuleNotFoundError: No module named"),
+        ("four.py:build", "four.py: it cannot be imported: SystemExit: 3. Correct it"),
+        ("five.py:build", "five.py:build: it wants arguments: missing a required argument: 'rate'"),
     ],
 )
 def test_a_wrong_name_is_one_sentence(torchproof, project, target, sentence):
-    sources = {"one.py": "", "one.txt": "", "two.py": "def", "three.py": "import nonesuch"}
+    sources = {
+        "one.py": "",
+        "one.txt": "",
+        "two.py": "def",
+        "three.py": "import nonesuch",
+        "four.py": "raise SystemExit(3)",
+        "five.py": "def build(rate): ...",
+    }
     for name, text in sources.items():
         (project / name).write_text(text)
     result = torchproof("prove", target)
     assert result.code == 2
     assert sentence in result.sentence
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ("        model(batch)\n", "TypeError: linear(): argument 'input'"),
+        ("        raise SystemExit('no data')\n", "SystemExit: no data."),
+    ],
+)
+def test_a_step_that_fails_is_one_sentence_with_the_users_line(tmp_path, wrong, error):
+    source = STARTER.read_text().replace("        optimizer.zero_grad()\n", wrong)
+    done = prove(tmp_path, source)
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith(f"torchproof: step.py:15: the code failed: {error}")
+    assert sentence.endswith(". Correct it, then run this again.")
+    assert (done.returncode, done.stdout) == (2, "")

@@ -76,7 +76,28 @@ def test_a_record_that_cannot_be_written_is_one_sentence(torchproof, project, te
     (project / "out").touch()
     result = torchproof("run", "--record", "out/unit.json")
     assert result.code == 2
-    assert "out/unit.json: it cannot be written" in result.err.splitlines()[-1]
+    assert "out/unit.json: it cannot be written" in result.sentence, "before a test has run"
+
+
+def test_a_seed_below_0_is_a_wrong_call(torchproof, project, tests):
+    tests(GREEN)
+    result = torchproof("run", "--seed", "-1")
+    assert (result.code, "Invalid value for '--seed'" in result.err) == (2, True)
+
+
+def test_markers_that_are_no_expression_are_named(torchproof, project, tests):
+    tests(GREEN)
+    (project / "pyproject.toml").write_text('[tool.torchproof.tiers.unit]\nmarkers = "not (gpu"\n')
+    result = torchproof("run")
+    assert result.code == 1
+    assert "pytest cannot read the tier's marker expression" in result.out
+    assert "not-run" not in result.out
+
+
+def test_without_a_baseline_nothing_is_called_unchanged(torchproof, tests):
+    tests(GREEN)
+    lines = torchproof("run").out.splitlines()
+    assert "1 passed" in lines
 
 
 def test_init_writes_a_workflow_and_a_first_test(torchproof, project):

@@ -14,7 +14,7 @@ import click
 
 from torchproof import record, report, settings, verdict
 from torchproof.assets import asset
-from torchproof.commands.output import as_json, show, write
+from torchproof.commands.output import as_json, make_room, show, write
 from torchproof.errors import ConfigError, UsageError
 
 
@@ -45,7 +45,7 @@ def demo(keep: Path | None) -> None:
 
 @click.command()
 @click.option("--tier", default="unit", show_default=True, help="Which tests to run.")
-@click.option("--seed", type=int, help="Base seed; the project's own by default.")
+@click.option("--seed", type=click.IntRange(min=0), help="Base seed; the project's own by default.")
 @click.option("--record", "path", type=click.Path(path_type=Path), help="Write the run record.")
 @as_json
 def run(tier: str, seed: int | None, path: Path | None, *, as_json: bool) -> int:
@@ -59,6 +59,8 @@ def run(tier: str, seed: int | None, path: Path | None, *, as_json: bool) -> int
     if tier not in configured.tiers:
         known = ", ".join(configured.tiers)
         raise ConfigError(f"there is no tier {tier!r:.80}", f"Known tiers: {known}.")
+    if path:
+        make_room(path)
     job = Job(tier=tier, seed=configured.seed if seed is None else seed)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     seal = open_seal(
@@ -86,16 +88,20 @@ def run(tier: str, seed: int | None, path: Path | None, *, as_json: bool) -> int
 
 @click.command()
 @click.argument("target", metavar="FILE.py:BUILD")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Base seed.")
 @click.option("--rule", "rules", multiple=True, help="Only this rule; may be repeated.")
 @as_json
 def prove(target: str, seed: int, rules: tuple[str, ...], *, as_json: bool) -> int:
-    """Prove a training step: BUILD is a function that returns a torchproof.Trainee."""
+    """Prove a training step, and name the rules that it breaks.
+
+    BUILD is a function that returns a torchproof.Trainee.
+    """
     import torchproof
-    from torchproof.contracts.target import function_at
+    from torchproof.contracts.target import function_at, told_as_sentence
 
     build = function_at(target, "Write path/to/file.py:name_of_the_function.")
-    proof = torchproof.prove(build, rules=list(rules) or None, seed=seed)
+    with told_as_sentence():
+        proof = torchproof.prove(build, rules=list(rules) or None, seed=seed)
     document = {
         "passed": proof.passed,
         "findings": [_plain(finding) for finding in proof.findings],
@@ -109,7 +115,7 @@ def prove(target: str, seed: int, rules: tuple[str, ...], *, as_json: bool) -> i
 @click.command()
 @as_json
 def rules(*, as_json: bool) -> None:
-    """List every rule: what right training code does, and what the rule needs to judge it."""
+    """List every rule: what it says, and what it needs to judge."""
     import torchproof
 
     known = torchproof.rules()
@@ -129,7 +135,7 @@ def rules(*, as_json: bool) -> None:
 
 @click.command()
 def init() -> None:
-    """Write a workflow and a first test into this repository; nothing is overwritten."""
+    """Write a workflow and a first test; nothing is overwritten."""
     here = Path.cwd()
     if not (here / ".git").exists():
         raise UsageError("this is not the top of a git checkout", "Change to it, or run git init.")
