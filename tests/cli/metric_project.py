@@ -61,6 +61,16 @@ class MetricProject:
         with History(str(self.scene.origin)) as history:
             history.append(made)
 
+    def store_seeds(self, number, seeds, *, event="schedule"):
+        """Store runs of one commit with several seeds."""
+        level = WORSE_LEVEL if number >= GUILTY else GOOD_LEVEL
+        how = {"environment": None, "event": event, "late": 0, "tier": "unit"}
+        with History(str(self.scene.origin)) as history:
+            history.append(
+                self._record(number, random.Random(seed).gauss(level, 0.1), seed=seed, **how)
+                for seed in seeds
+            )
+
     def _record(self, number, value, *, seed, environment, event, late, tier):
         commit = self.commits[number]
         at = datetime.now(UTC) - timedelta(days=1, minutes=LENGTH - number - late)

@@ -38,11 +38,12 @@ def test_a_dangerous_event_is_4(torchproof, project):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (None, "it cannot be read: No such file"),
+        (None, "it cannot be read: No such file or directory. Check the path."),
         ("{", "it is not JSON. Give an event as GitHub sends it."),
         ("[]", "it is no event. Give an event as GitHub sends it."),
+        ("{}", "the file does not show which event it is of. Name it: --name push"),
         ('{"pull_request": 1}', "pull_request is 1"),
-        ('{"repository": 1}', "repository is 1"),
+        ('{"after": "x", "repository": 1}', "repository is 1"),
         ('{"ref": 1, "after": "x"}', "is"),
     ],
 )

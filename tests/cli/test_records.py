@@ -34,6 +34,25 @@ def test_the_same_record_is_0(torchproof, project, files):
     assert (result.json["verdict"], result.json["passed"]) == ("not-worse", True)
 
 
+def test_records_of_no_commit_are_called_this_run_and_by_their_file(torchproof, tmp_path):
+    for name in ("before.json", "now.json"):
+        (tmp_path / name).write_bytes(records.dumps(record(metric(value=0.9), source=None)))
+    result = torchproof("diff", tmp_path / "before.json", tmp_path / "now.json")
+    assert result.code == 0, result.err
+    assert "this run against before.json" in result.out
+    assert "git checkout" not in result.out
+
+
+@pytest.mark.parametrize("command", [("diff",), ("report", "--base")])
+def test_records_without_a_tier_in_common_are_not_compared(torchproof, tmp_path, command):
+    for tier in ("unit", "overfit"):
+        one = record(metric(value=0.9), tier=tier)
+        (tmp_path / f"{tier}.json").write_bytes(records.dumps(one))
+    result = torchproof(*command, tmp_path / "unit.json", tmp_path / "overfit.json")
+    assert result.code == 2
+    assert "they have no tier in common: unit and overfit. Name" in result.sentence
+
+
 def test_a_number_that_is_none_keeps_the_json_strict(torchproof, project, files, tmp_path):
     base, _ = files
     head = tmp_path / "nan.json"
@@ -127,6 +146,37 @@ def test_what_is_exported_can_be_imported(torchproof, scene, tmp_path):
     assert len(scene.records()) == 4
     scene.git("push", "-q", "origin", ":torchproof-history")
     torchproof("history", "import", *files)
+    assert len(scene.records()) == 4
+
+
+def test_a_record_that_cannot_be_read_is_named(torchproof, scene, tmp_path):
+    (*_, last) = torchproof("history", "list", "--json").json
+    damage(scene, last)
+    shown = torchproof("history", "show", last)
+    left_out, sentence = shown.err.splitlines()
+    assert left_out == f"left out {last}: the text is not JSON (Expecting value, line 1)"
+    assert (shown.code, "cannot be read. See `torchproof history list`." in sentence) == (2, True)
+    exported = torchproof("history", "export", tmp_path / "out")
+    assert exported.out.startswith("3 records written to")
+    assert last in exported.err
+
+
+def damage(scene, name):
+    """Overwrite a file of the history as an editor would."""
+    scene.git("fetch", "-q", "origin", "torchproof-history")
+    scene.git("checkout", "-q", "FETCH_HEAD")
+    (scene.work / name).write_text("?")
+    scene.git("commit", "-qam", "Damage")
+    scene.git("push", "-q", "origin", "HEAD:torchproof-history")
+    scene.git("checkout", "-q", "main")
+
+
+def test_a_record_of_no_commit_is_not_imported(torchproof, scene, tmp_path):
+    file = tmp_path / "run.json"
+    file.write_bytes(records.dumps(record(source=None)))
+    result = torchproof("history", "import", file)
+    assert result.code == 2
+    assert "run.json: the record does not say of which commit it is" in result.sentence
     assert len(scene.records()) == 4
 
 

@@ -55,6 +55,8 @@ def test_a_number_that_is_not_finite_is_spelled_and_comes_back():
         (b'{"schema": ' + b"9" * 5000 + b"}", "more than 40 digits"),
         (b'{"schema": "\\ud800"}', "half a character"),
         (b" " * (MAX_BYTES + 1), f"more than {MAX_BYTES}"),
+        (b"[]", "the document is no run record"),
+        (b'{"name": "digits"}', "the document is no run record"),
         (b'{"schema": 2}', "its schema is 2, this torchproof reads 1"),
         (b'{"schema": true}', "its schema is True"),
         (changed(seed="0"), "seed breaks the schema"),
@@ -66,6 +68,7 @@ def test_a_document_that_is_wrong_is_refused_in_one_sentence(data, sentence):
     with pytest.raises(RecordError, match=sentence) as caught:
         loads(data, where="r.json")
     assert str(caught.value).startswith("r.json: ")
+    assert caught.value.remedy
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

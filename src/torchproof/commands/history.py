@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +15,13 @@ from torchproof.commands.output import as_json, show, write
 from torchproof.errors import RecordError
 from torchproof.history import compaction
 from torchproof.history.store import History
+from torchproof.report.phrase import count as counted
 
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torchproof.record import Record
 
 remote_option = click.option(
     "--remote",
@@ -28,10 +36,19 @@ def history() -> None:
     """Look at, and look after, the stored run records."""
 
 
-def open_history(remote: str) -> History:
-    """Open the history of a remote of this checkout, on the branch that is configured."""
+@contextmanager
+def open_history(remote: str) -> Iterator[History]:
+    """Open the history of a remote of this checkout, on the branch that is configured.
+
+    Files of it that cannot be read are named on stderr in the end.
+    """
     branch = settings.load(Path.cwd()).history_branch
-    return History(_address(remote), branch=branch)
+    with History(_address(remote), branch=branch) as opened:
+        try:
+            yield opened
+        finally:
+            for file in opened.damaged:
+                click.echo(f"left out {file.path}: {file.why}", err=True)
 
 
 @history.command("list")
@@ -61,9 +78,14 @@ def show_(name: str, remote: str) -> None:
     with open_history(remote) as opened:
         snapshot = opened.fetch()
         entries = [entry for batch in snapshot.batches() for entry in batch.entries]
-        found = snapshot.read([entry for entry in entries if entry.name.path.startswith(name)])
+        named = [entry for entry in entries if entry.name.path.startswith(name)]
+        found = snapshot.read(named)
     if not found:
-        what = f"no record has the name {name!r:.200}"
+        what = (
+            f"the record {name!r:.200} cannot be read"
+            if named
+            else f"no record has the name {name!r:.200}"
+        )
         raise RecordError(what, "See `torchproof history list`.")
     for one in found:
         click.echo(record.dumps(one), nl=False)
@@ -80,19 +102,19 @@ def export(directory: Path, remote: str) -> None:
         readable = snapshot.readable(entries)
     for entry, one in readable:
         write(directory / entry.name.path, record.dumps(one))
-    click.echo(f"{len(readable)} records written to {directory}")
+    click.echo(f"{counted(len(readable), 'record')} written to {directory}")
 
 
 @history.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @remote_option
 def import_(files: tuple[Path, ...], remote: str) -> None:
-    """Store records from FILES; one that is stored already is left alone."""
-    records = [record.load(file) for file in files]
+    """Store records from FILES; none is stored twice."""
+    records = [_with_source(file) for file in files]
     with open_history(remote) as opened:
         stored = opened.append(records)
     where = f"on {stored.inbox}: {stored.why}" if stored.inbox else f"in {stored.commit}"
-    click.echo(f"{len(records)} records {where}")
+    click.echo(f"{counted(len(records), 'record')} {where}")
 
 
 @history.command("compact")
@@ -103,6 +125,15 @@ def compact(remote: str) -> None:
         opened.fetch()
         compaction.compact(opened, today=datetime.now(UTC).date())
     click.echo("Compacted.")
+
+
+def _with_source(file: Path) -> Record:
+    made = record.load(file)
+    if made.source is None:
+        what = "the record does not say of which commit it is, so the history cannot hold it"
+        remedy = "Import records of the action, as `torchproof history export` writes them."
+        raise RecordError(what, remedy, where=str(file))
+    return made
 
 
 def _address(remote: str) -> str:

@@ -15,6 +15,7 @@ from torchproof import record, settings, verdict
 from torchproof import report as reporting
 from torchproof.commands.output import as_json, show
 from torchproof.errors import RecordError, UsageError
+from torchproof.history.stored_runs import stored_runs
 from torchproof.hub import events
 from torchproof.verdict.unchanged import is_fingerprint
 
@@ -28,7 +29,13 @@ ZEROS = "0" * 40
 
 
 @click.command()
-@click.option("--event", "file", type=click.Path(path_type=Path), required=True)
+@click.option(
+    "--event",
+    "file",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The event's file, as GitHub writes it.",
+)
 @click.option("--name", default="", help="Name of the event; guessed from the file by default.")
 @click.option("--gpu-runner", default="", help="As the action's input.")
 @as_json
@@ -48,10 +55,16 @@ def plan(file: Path, name: str, gpu_runner: str, *, as_json: bool) -> None:
 @click.option("--remote", default="origin", show_default=True, help="Holds the history.")
 @as_json
 def diff(base: str, head: str, remote: str, *, as_json: bool) -> int:
-    """Judge HEAD against BASE: two run records, or two commits of the history."""
+    """Judge HEAD against BASE, two run records or two commits.
+
+    Commits are looked up in the history; the stored runs up to BASE then show how far numbers move
+    by themselves.
+    """
     before, now = _records(base, remote), _records(head, remote)
-    judged = verdict.judge(now, before)
-    context = reporting.Context(head_sha=_sha(now, head), base=_sha(before, base))
+    _refuse_other_tiers(before, now)
+    stored, tolerance = _noise(base, now, remote), settings.load(Path.cwd()).tolerance
+    judged = verdict.judge(now, before, stored=stored, tolerance=tolerance)
+    context = _context(now, before, base)
     text = reporting.terminal(reporting.compose(judged, now, before, context), colour=False)
     rows = [{**asdict(row), "evidence": dict(row.evidence)} for row in judged.rows]
     document = {"passed": judged.passed, "verdict": judged.word, "rows": rows}
@@ -73,10 +86,11 @@ def report(file: Path, base: Path | None, form: str) -> None:
     """Write a run record as GitHub would show it."""
     head = [record.load(file)]
     before = [record.load(base)] if base else []
-    context = reporting.Context(
-        head_sha=_sha(head, ""), base=_sha(before, str(base)) if base else None
+    if base:
+        _refuse_other_tiers(before, head)
+    made = reporting.compose(
+        verdict.judge(head, before), head, before, _context(head, before, str(base))
     )
-    made = reporting.compose(verdict.judge(head, before), head, before, context)
     forms: dict[str, Callable[[reporting.Report], str]] = {
         "comment": reporting.comment,
         "summary": reporting.summary,
@@ -90,7 +104,8 @@ def _payload(file: Path) -> dict[str, Any]:
     try:
         payload = json.loads(file.read_text("utf-8"))
     except OSError as error:
-        raise UsageError(f"it cannot be read: {error.strerror}", where=str(file)) from error
+        what = f"it cannot be read: {error.strerror}"
+        raise UsageError(what, "Check the path.", where=str(file)) from error
     except ValueError as error:
         raise UsageError(
             "it is not JSON", "Give an event as GitHub sends it.", where=str(file)
@@ -127,7 +142,11 @@ def _guess(payload: Mapping[str, Any]) -> str:
         "inputs": "workflow_dispatch",
         "after": "push",
     }
-    return next((name for mark, name in marks.items() if mark in payload), "push")
+    guessed = next((name for mark, name in marks.items() if mark in payload), "")
+    if not guessed:
+        what = "the file does not show which event it is of"
+        raise UsageError(what, "Name it: --name push, or as GITHUB_EVENT_NAME has it.")
+    return guessed
 
 
 def _plan_text(made: planning.Plan) -> str:
@@ -155,6 +174,17 @@ def _records(name: str, remote: str) -> Sequence[Record]:
     return found
 
 
+def _noise(base: str, head: Sequence[Record], remote: str) -> Sequence[Record]:
+    """Return the runs of the base's commit and of those before it; none of a file."""
+    if Path(base).is_file():
+        return ()
+    from torchproof.commands.history import open_history
+
+    tiers = sorted({made.tier for made in head})
+    with open_history(remote) as history:
+        return stored_runs(history, commit=_commit(base), tiers=tiers)
+
+
 def _commit(name: str) -> str:
     done = subprocess.run(
         ["git", "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}"],
@@ -168,6 +198,18 @@ def _commit(name: str) -> str:
     return done.stdout.strip()
 
 
-def _sha(records: Sequence[Record], name: str) -> str:
-    sources = [made.source for made in records if made.source]
-    return sources[0].commit if sources else Path(name).stem
+def _refuse_other_tiers(before: Sequence[Record], now: Sequence[Record]) -> None:
+    tiers = [sorted({made.tier for made in side}) for side in (before, now)]
+    if not {*tiers[0]} & {*tiers[1]}:
+        what = f"they have no tier in common: {', '.join(tiers[0])} and {', '.join(tiers[1])}"
+        raise UsageError(what, "Name records of one tier.")
+
+
+def _context(head: Sequence[Record], before: Sequence[Record], base: str) -> reporting.Context:
+    """Name both sides by their commits; a record of no commit is this run, or its file."""
+    commit = _commit_of(before) or Path(base).name
+    return reporting.Context(head_sha=_commit_of(head), base=commit if before else None)
+
+
+def _commit_of(records: Sequence[Record]) -> str:
+    return next((made.source.commit for made in records if made.source), "")

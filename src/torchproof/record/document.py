@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 SCHEMA_FILE = Path(__file__).with_name("schema.json")
 MAX_BYTES = 4 * 1024 * 1024
+REMEDY = "Give a file that --record wrote."
 
 _LISTS = {
     "outcomes": Outcome,
@@ -65,7 +66,7 @@ def loads(data: bytes, *, where: Optional[str] = None) -> Record:
         _refuse_other_schema(document)
         return _record(document)
     except RecordError as error:
-        raise RecordError(error.what, error.remedy, where=where) from error
+        raise RecordError(error.what, error.remedy or REMEDY, where=where) from error
 
 
 def load(path: Union[str, Path]) -> Record:
@@ -99,7 +100,9 @@ def _record(document: Mapping[str, Any]) -> Record:
 
 
 def _refuse_other_schema(document: Any) -> None:
-    version = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or "schema" not in document:
+        raise RecordError("the document is no run record")
+    version = document["schema"]
     if version != SCHEMA or isinstance(version, bool):
         what = f"its schema is {version!r:.20}, this torchproof reads {SCHEMA}"
         raise RecordError(what, "Read it with the torchproof version that wrote it.")
