@@ -66,6 +66,13 @@ def test_torchproof_toml_wins_over_pyproject(tmp_path):
             r":2: tiers.unit.pull has '-f', .* no data",
         ),
         ("[tool.torchproof.env]\nA = 1\n", r":1: env must be a table of texts"),
+        (
+            "[tool.torchproff]\nseed = 1\n",
+            r":1: tool.torchproff is not read. .* mean .tool.torchpr",
+        ),
+        ("[tool.torch-proof]\nseed = 1\n", r":1: tool.torch-proof is not read"),
+        ("[torchproof]\nseed = 1\n", r":1: torchproof is not read. .* mean .tool.torchproof"),
+        ("[tool]\ntorchproof = 3\n", r":2: tool.torchproof must be a table"),
         ("[tool.torchproof\n", r"pyproject.toml: not TOML: .*line 1"),
         ("a.a.a.a.a.a.a.a.a.a = 1\n", r"pyproject.toml:1: a key has more than 8 dots"),
     ],
@@ -73,6 +80,13 @@ def test_torchproof_toml_wins_over_pyproject(tmp_path):
 def test_a_mistake_is_named_with_line_and_key(tmp_path, text, sentence):
     with pytest.raises(ConfigError, match=sentence):
         settings.load(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "text", ["[tool.torchprof]\ncolour = 'red'\n", "[tool.torchproofs]\n", "tool = 3\n"]
+)
+def test_a_table_of_another_tool_is_left_alone(tmp_path, text):
+    assert settings.load(write(tmp_path, text)) == settings.Settings()
 
 
 def test_a_named_file_must_exist(tmp_path):

@@ -187,8 +187,12 @@ def _text(path: Path) -> str:
     # The code under test chose what lies here; a link could make the action read its own secrets.
     if path.resolve().parent != path.parent.resolve():
         raise ConfigError("the file is a link to elsewhere", "Make it a file.", where=path.name)
-    with open(path, "rb") as file:
-        data = file.read(MAX_BYTES + 1)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        what = f"the file cannot be read: {error.strerror}"
+        raise ConfigError(what, "Check its permissions.", where=path.name) from error
     if len(data) > MAX_BYTES:
         what = f"the file has more than {MAX_BYTES} bytes"
         raise ConfigError(what, "Move what is not configuration elsewhere.", where=path.name)
@@ -212,10 +216,30 @@ def _table(path: Path, text: str) -> Optional[dict[str, Any]]:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"not TOML: {error}", "Correct that line.", where=path.name) from error
-    if path.name == "pyproject.toml":
-        table = document.get("tool", {}).get("torchproof")
-        return table if isinstance(table, dict) else None
-    return document
+    return _own_table(document, _Place(path.name, text)) if path.name == FILES[1] else document
+
+
+def _own_table(document: Mapping[str, Any], place: _Place) -> Optional[dict[str, Any]]:
+    """Return the table that is ours; one that only just misses its name is a mistake."""
+    tool = document.get("tool")
+    tool = tool if isinstance(tool, dict) else {}
+    table = tool.get("torchproof")
+    if table is not None and not isinstance(table, dict):
+        raise place.error("tool.torchproof", "must be a table", "Write [tool.torchproof].")
+    missed = [f"tool.{name}" for name in tool if _is_meant(name, tool[name])]
+    missed += ["torchproof"] if "torchproof" in document else []
+    if missed and table is None:
+        raise place.error(missed[0], "is not read", "Did you mean [tool.torchproof]?")
+    return table
+
+
+def _is_meant(name: str, table: Any) -> bool:
+    """Say whether a table of nearly our name holds keys of ours and no others."""
+    import difflib
+
+    close = difflib.get_close_matches(name.lower(), ["torchproof"], cutoff=0.8)
+    known = {spec.name.replace("_", "-") for spec in fields(Settings)}
+    return bool(close) and isinstance(table, dict) and bool(table) and {*table} <= known
 
 
 def _settings(table: Mapping[str, Any], place: _Place) -> Settings:
