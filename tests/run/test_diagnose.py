@@ -61,6 +61,11 @@ UV_CONFLICT = """\
         ("E       fixture 'mocker' not found", "the fixture mocker", "pytest-mock"),
         ("ImportError while loading conftest '/w/conftest.py'.", "conftest.py", "install"),
         ("OSError: [Errno 28] No space left on device", "the disk is full", "space"),
+        (
+            "ERROR: Wrong expression passed to '-m': not (gpu: at column 9: expected right",
+            "cannot read the tier's marker expression",
+            "markers in [tool.torchproof.tiers]",
+        ),
         ("ERROR: not found: /w/tests/test_a.py::test_b", "no test /w/tests", "pytest-args"),
     ],
 )

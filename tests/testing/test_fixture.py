@@ -156,6 +156,8 @@ def test_a_metric_that_is_not_finite_is_recorded_and_fails(suite, value):
         ("proof.metric('m', 1, unit='m' * 65)", "Give a text of at most 64 characters."),
         ("proof.metric('m', 1, tolerance='some')", "tolerance must be a number of 0 or more"),
         ("proof.metric('m', 1), proof.metric('m', 2)", "'m' is recorded twice by this test"),
+        ("proof(3)", "build is of the type int, not a function. Pass the function itself: build, "),
+        ("proof.overfit(3)", "build is of the type int, not a function."),
     ],
 )
 def test_a_wrong_argument_is_one_sentence(suite, call, sentence):

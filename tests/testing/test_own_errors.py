@@ -35,7 +35,8 @@ def test_a_missing_lock_is_one_sentence_with_the_line_of_the_test(suite):
 def test_the_record_has_the_sentence(suite):
     suite.file("tests/test_model.py", UNLOCKED)
     (outcome,) = suite.record(apart=True).outcomes
-    assert (outcome.outcome, outcome.message.splitlines()[0]) == ("failed", SENTENCE)
+    assert (outcome.outcome, outcome.message) == ("failed", SENTENCE)
+    assert outcome.location == "tests/test_model.py:5", "the line, and not that of the test"
 
 
 def test_a_fixture_of_the_users_is_where_it_went_wrong(suite):

@@ -65,6 +65,8 @@ def test_a_tier_without_tests_ends_as_pytest_does_and_says_why(suite):
         ("", ["--torchproof-tier=unti"], "*there is no tier 'unti'. Known tiers: *"),
         ("sede = 3", [], "*torchproof.toml:1: sede is not a key*Did you mean seed?*"),
         ("", ["--torchproof-config=none.toml"], "*none.toml: there is no such file*"),
+        ("", ["--torchproof-seed=-2"], "--torchproof-seed: the seed is -2. Give 0 or more."),
+        ("", ["--torchproof-record=/"], "/: cannot write: Is a directory. Name a file that *"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_before_any_test_runs(suite, config, options, sentence):

@@ -153,6 +153,20 @@ def test_a_file_that_cannot_be_collected_is_an_error_in_the_record(suite):
     assert "No module named 'no_such_module_anywhere'" in record.outcomes[0].message
 
 
+def test_a_syntax_error_keeps_its_caret_under_the_place(suite):
+    suite.file("test_bad.py", "def test_x(:\n")
+    message = suite.record().outcomes[0].message
+    place, code, caret, sentence = message.splitlines()
+    assert 'test_bad.py", line 1' in place
+    assert code[caret.index("^")] == ":"
+    assert sentence.startswith("SyntaxError: ")
+
+
+def test_an_expression_that_selects_nothing_collects_nothing(suite):
+    suite.file("test_it.py", "def test_it(): pass\n")
+    assert suite.record("-m", "not (gpu").outcomes == ()
+
+
 def test_collection_errors_under_xdist_are_told_once(suite):
     suite.file("test_bad.py", "import no_such_module_anywhere\n")
     record = suite.record("-n2", apart=True)

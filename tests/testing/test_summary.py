@@ -21,3 +21,12 @@ def test_many_leaks_are_counted_by_kind_after_the_first():
 
 def test_a_test_that_seeds_twice_counts_once():
     assert leak_lines([Leak("t", SEED, "…")] * 2)[0].startswith("leak: 1 test left torch's")
+
+
+def test_on_ci_a_failure_of_ours_stands_once(suite, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    asked = "'b', kind='MFT', inputs=['one'], expect=[1], predict=list"
+    suite.file("test_it.py", f"def test_it(proof): proof.behaviour({asked})\n")
+    shown = suite.run().stdout.str()
+    assert shown.count("1 of 1 input fails") == 2
+    assert shown.count("input     one") == 1

@@ -260,6 +260,11 @@ _GENERAL = (
         'Loosen one, or name the whole list in [tool.torchproof] install = ["-r …"].',
     ),
     (
+        r"Wrong expression passed to '-m'",
+        "pytest cannot read the tier's marker expression",
+        "Correct its markers in [tool.torchproof.tiers].",
+    ),
+    (
         r"not found: (?P<test>[\w./:-]{1,120})",
         r"there is no test \g<test>",
         "Correct [tool.torchproof] pytest-args.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 from torchproof.record import Outcome
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
 
 MAX_LINES = 6
 MAX_CHARACTERS = 600
+
+# An error of ours, which names the user's line (`own_errors`).
+_PLACED = re.compile(r"(?P<sentence>torchproof: .*)\n  at (?P<place>\S+:\d+)", re.DOTALL)
 
 
 def judge(test: str, reports: Sequence[Any], *, attempts: int = 1) -> Outcome:
@@ -24,12 +29,14 @@ def judge(test: str, reports: Sequence[Any], *, attempts: int = 1) -> Outcome:
         attempts: How often the test has been run, this time included.
     """
     outcome, decisive = _decide(reports)
+    message = reason(decisive) if outcome != "passed" else ""
+    told = _PLACED.fullmatch(message)
     return Outcome(
         test,
         outcome,
         seconds=max(0.0, sum(report.duration for report in _own(reports))),
-        message=reason(decisive) if outcome != "passed" else "",
-        location=place(decisive.location),
+        message=told["sentence"] if told else message,
+        location=told["place"] if told else place(decisive.location),
         attempts=attempts,
     )
 
@@ -67,8 +74,8 @@ def reason(report: Any) -> str:
     if crash is not None:
         return _cut(crash.message.removeprefix("Failed: "))
     lines = str(text or "").splitlines()
-    errors = [line[1:].strip() for line in lines if line.startswith("E ")]
-    return _cut("\n".join(errors or lines))
+    errors = dedent("\n".join(line[1:] for line in lines if line.startswith("E ")))
+    return _cut(errors or "\n".join(lines))
 
 
 def place(location: Any) -> str:

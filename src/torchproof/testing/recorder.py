@@ -98,6 +98,7 @@ class SessionRecorder:
         self._clock = clock
         self._began = clock()
         self._collected = False
+        self._selected = False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -112,10 +113,17 @@ class SessionRecorder:
         )
         locked_data.write(self._emit, self._config.rootpath)
 
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_collection_modifyitems(self) -> Generator[None, Any, None]:
+        """See whether the tests could be selected; an expression that is none selects nothing."""
+        result = yield
+        self._selected = result.excinfo is None
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Write which tests are to be run."""
-        self._write_collected(item.nodeid for item in session.items)
+        if self._selected:
+            self._write_collected(item.nodeid for item in session.items)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Iterable[str]) -> None:

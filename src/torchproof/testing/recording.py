@@ -62,18 +62,18 @@ def _paths(config: pytest.Config) -> tuple[Optional[Path], Optional[Path]]:
     record = here / options.torchproof_record if options.torchproof_record else None
     events = here / options.torchproof_events if options.torchproof_events else None
     if record is not None and events is None:
-        events = record.with_name(f"{record.name}.events")
+        events = record.parent / f"{record.name}.events"
     return record, events
 
 
 def _make_room(events: Path, record: Optional[Path]) -> None:
     """Remove what an earlier run left: a run that dies must not show its results."""
     try:
-        events.parent.mkdir(parents=True, exist_ok=True)
-        events.write_bytes(b"")
         if record is not None:
             record.parent.mkdir(parents=True, exist_ok=True)
             record.unlink(missing_ok=True)
+        events.parent.mkdir(parents=True, exist_ok=True)
+        events.write_bytes(b"")
     except OSError as error:
         place = str(error.filename or events)
         remedy = "Name a file that can be written."

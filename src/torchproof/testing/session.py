@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from torchproof import settings
+from torchproof.errors import UsageError
 from torchproof.testing import machine, tiers
 
 
@@ -53,11 +54,13 @@ def prepare(options: Any, root: Path) -> Session:
         root: pytest's rootdir.
 
     Raises:
-        TorchproofError: The configuration is wrong or there is no such tier.
+        TorchproofError: The configuration or the seed is wrong, or there is no such tier.
     """
     file = Path(options.torchproof_config) if options.torchproof_config else None
     found = settings.load(root, file)
     seed = options.torchproof_seed
+    if seed is not None and seed < 0:
+        raise UsageError(f"the seed is {seed}", "Give 0 or more.", where="--torchproof-seed")
     torch = machine.version("torch")
     return Session(
         settings=found,

@@ -38,6 +38,17 @@ def leak_lines(leaks: Sequence[Leak], *, limit: int = MAX_LEAKS) -> list[str]:
     return lines
 
 
+def one_line_each(reports: Iterable[Any]) -> None:
+    """Cut failures of ours to their first line for pytest's list of what failed.
+
+    Where ``CI`` is set, pytest repeats there all that stands above, drawings included.
+    """
+    for report in reports:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if crash is not None and crash.message.startswith("Failed: torchproof: "):
+            crash.message = crash.message.partition("\n")[0]
+
+
 class Summary:
     """A pytest plugin: collects what reports bring and shows it at the end."""
 
@@ -55,6 +66,8 @@ class Summary:
         self, terminalreporter: Any, exitstatus: int, config: pytest.Config
     ) -> None:
         """Show the section if there is something to say."""
+        stats = terminalreporter.stats
+        one_line_each([*stats.get("failed", ()), *stats.get("error", ())])
         self._show(terminalreporter, [*self._notes, *leak_lines(self._leaks)])
         empty = tiers.nothing_selected(self._session.tier, config.option.markexpr, int(exitstatus))
         if empty:
