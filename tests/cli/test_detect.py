@@ -128,3 +128,17 @@ def test_a_metric_without_a_direction_is_one_sentence(torchproof, project, scene
     result = torchproof("detect", "steps")
     assert result.code == 2
     assert 'Record it with better="lower" or better="higher".' in result.sentence
+
+
+def test_a_metric_that_is_nearly_spelled_is_suggested(torchproof, project):
+    result = torchproof("detect", "los")
+    assert result.code == 2
+    assert result.sentence.endswith("the history has no metric 'los'. Did you mean loss?")
+
+
+def test_a_history_of_one_run_is_counted_as_one(torchproof, scene):
+    commit = scene.commit("main", None)
+    source = Source("ada/digits", commit, commit, "main", "push", "997")
+    store(scene, record(metric("recall", 0.9, better="higher"), source=source))
+    head, *_ = torchproof("detect", "recall").out.splitlines()
+    assert head.endswith("1 run of 1 commit on main")

@@ -54,6 +54,11 @@ def before(name):
     ]
 
 
+def test_where_nothing_is_decided_no_check_passes():
+    before, now = (record(curve([1.0, end])) for end in (0.5, 0.4))
+    assert first_line(now, before) == "### ✅ torchproof: 1 undecided"
+
+
 def test_an_architecture_that_changed_says_how():
     changed = finding(
         "architecture-changed",

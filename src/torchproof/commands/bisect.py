@@ -22,7 +22,7 @@ from torchproof.commands.local_runner import local_place, local_runner
 from torchproof.commands.output import as_json, show
 from torchproof.errors import UsageError
 from torchproof.history import series
-from torchproof.report.phrase import percent
+from torchproof.report.phrase import count, percent
 from torchproof.stages.bisection import Reruns, search
 from torchproof.verdict.blame import MOST_RUNS, SURE
 from torchproof.verdict.numbers import spell
@@ -158,10 +158,12 @@ class _Repository:
 
 def _start(found: Series, ours: Series, commits: Sequence[str]) -> None:
     known = {point.commit for point in ours.points} & {*commits[1:]}
-    _say(f"{len(commits) - 1} suspects on the line of first parents; {len(known)} have stored runs")
+    suspects, have = count(len(commits) - 1, "suspect"), "has" if len(known) == 1 else "have"
+    _say(f"{suspects} on the line of first parents; {len(known)} {have} stored runs")
     left_out = len(found.points) - len(ours.points)
     if left_out:
-        _say(f"{left_out} stored runs on other machines are left out")
+        verb = "is" if left_out == 1 else "are"
+        _say(f"{count(left_out, 'stored run')} on other machines {verb} left out")
 
 
 def _step(step: Step, unit: str) -> str:
@@ -181,7 +183,7 @@ def _belief(answer: Blame[str]) -> str:
 
 def _answer(culprit: Culprit, repository: _Repository) -> list[str]:
     answer, sure = culprit.answer, percent(culprit.answer.probability)
-    runs = f"{answer.runs} {'run' if answer.runs == 1 else 'runs'}"
+    runs = count(answer.runs, "run")
     if culprit.cause == "none":
         return [f"Nothing is worse ({sure}, {runs})."]
     if answer.commit is None:

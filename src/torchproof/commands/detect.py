@@ -15,6 +15,7 @@ from torchproof.commands.history import open_history, remote_option
 from torchproof.commands.output import as_json, show
 from torchproof.errors import UsageError
 from torchproof.history import series
+from torchproof.report.phrase import count
 from torchproof.verdict.course import course
 from torchproof.verdict.numbers import spell_apart
 
@@ -39,10 +40,10 @@ WHY = {
 @remote_option
 @as_json
 def detect(metric: str, tier: str, branch: str, remote: str, *, as_json: bool) -> int:
-    """Find since when METRIC is worse on the main line, from its stored runs alone.
+    """Find since when METRIC is worse on the main line.
 
-    METRIC is a name, or test::name where several tests use the name. The exit code is 1 where the
-    metric is worse now, 0 where it never was or is back.
+    Only its stored runs are looked at. METRIC is a name, or test::name where several tests use the
+    name. The exit code is 1 where the metric is worse now, 0 where it never was or is back.
     """
     with open_history(remote) as history:
         tip = branch or history.snapshot.default_branch or "main"
@@ -84,9 +85,12 @@ def _head(found: Series, branch: str, other: int) -> str:
     commits = len({point.commit for point in found.points})
     text = (
         f"{found.key.name} ({found.key.tier}, {found.better} is better):"
-        f" {len(found.points)} runs of {commits} commits on {branch}"
+        f" {count(len(found.points), 'run')} of {count(commits, 'commit')} on {branch}"
     )
-    return f"{text}; {other} runs on other machines are left out" if other else text
+    if not other:
+        return text
+    verb = "is" if other == 1 else "are"
+    return f"{text}; {count(other, 'run')} on other machines {verb} left out"
 
 
 def _lines(

@@ -24,7 +24,10 @@ _PLACES = 2
 @click.argument("path", type=click.Path(path_type=Path), default=".")
 @as_json
 def score(path: Path, *, as_json: bool) -> None:
-    """Rate a repository against the 28 criteria of the ML Test Score (Breck et al. 2017)."""
+    """Rate a repository against the ML Test Score.
+
+    It has 28 criteria (Breck et al. 2017); the repository is read, and nothing of it is run.
+    """
     configured = settings.load(path)
     rated = rate(look(path, configured), _documents(path, configured.score))
     show(_document(rated), "\n".join(_lines(rated)), as_json=as_json)

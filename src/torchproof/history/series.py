@@ -21,7 +21,7 @@ from torchproof.record import PASSED
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from torchproof.history.graph import Commit
     from torchproof.history.store import History
@@ -155,7 +155,7 @@ def choose(found: Sequence[Series], metric: str, tier: str = "") -> Series:
         return fitting[0]
     if not fitting:
         what = f"the history has no metric {metric!r:.200}{f' in the tier {tier}' if tier else ''}"
-        raise UsageError(what, _known(named or found))
+        raise UsageError(what, _known(metric, named or found))
     tests = list(dict.fromkeys(spelled(each.key) for each in fitting))
     if len(tests) > 1:
         what = f"{len(tests)} tests record the metric {metric!r:.200}"
@@ -226,10 +226,11 @@ def _series(key: Key, last: Metric, points: Iterable[Point]) -> Series:
     return Series(key=key, unit=last.unit, better=last.better, points=kept)
 
 
-def _known(found: Iterable[Series]) -> str:
-    def names() -> Iterator[str]:
-        for each in found:
-            yield f"{each.key.name} ({each.key.tier})"
+def _known(metric: str, found: Sequence[Series]) -> str:
+    import difflib
 
-    shown = list(dict.fromkeys(names()))[:12]
+    close = difflib.get_close_matches(metric, [each.key.name for each in found], n=1)
+    if close and close[0] != metric:
+        return f"Did you mean {close[0]}?"
+    shown = list(dict.fromkeys(f"{each.key.name} ({each.key.tier})" for each in found))[:12]
     return f"It has {', '.join(shown)}." if shown else "It has no record of main yet."

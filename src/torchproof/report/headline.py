@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 NAMED = 2
 SHORT = 7
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def icon(verdict: Verdict) -> str:
@@ -110,7 +113,8 @@ def _one_each(rows: Iterable[Row]) -> Iterable[Row]:
 def _all_well(verdict: Verdict, data: str) -> Phrase:
     checks, counts = verdict.checks, verdict.counts
     passing = count(checks["passing"], "check passes", "checks pass")
-    parts = [passing] if checks["passing"] or not verdict.pending else []
+    unsettled = verdict.pending or checks["undecided"] or checks["not-comparable"]
+    parts = [passing] if checks["passing"] or not unsettled else []
     if checks["undecided"]:
         parts.append(f"{checks['undecided']} undecided")
     if checks["not-comparable"]:
@@ -151,7 +155,12 @@ def _commits(context: Context, *, based: bool) -> Phrase:
     if not context.base or not based:
         return (*head, ", no baseline: ", why) if why else (*head, ", no baseline yet")
     because = (" (", why, ")") if why else ()
-    return (*head, " against ", Name(context.base[:SHORT]), *because)
+    return (*head, " against ", Name(_short(context.base)), *because)
+
+
+def _short(base: str) -> str:
+    """Shorten a commit, and no file's name."""
+    return base[:SHORT] if _COMMIT.fullmatch(base) else base
 
 
 def _facts(records: Sequence[Record]) -> list[str]:

@@ -79,7 +79,7 @@ def complaint(row: Row, names: Labels) -> Phrase:
         return (*label(row, names), _METRIC_ENDS.get(row.now, _VERBS.get(row.state, "")))
     if row.kind == "finding" and row.name == _ARCHITECTURE and row.message:
         return "the architecture ", Name(row.message)
-    found = _capability(row)
+    found = capability(row)
     if found:
         return "the capability ", Name(found["name"]), f" fails for {found['rate']} % of its inputs"
     if row.kind != "run" or row.state not in GATING:
@@ -94,7 +94,7 @@ def complaint(row: Row, names: Labels) -> Phrase:
 def most_telling(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
     """Part the rates of capabilities, where their test's own row says the same, from the rest."""
     rows = list(rows)
-    failing = {row.test: found["name"] for row in rows if (found := _capability(row))}
+    failing = {row.test: found["name"] for row in rows if (found := capability(row))}
     first: list[Row] = []
     again: list[Row] = []
     for row in rows:
@@ -104,7 +104,7 @@ def most_telling(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
     return first, again
 
 
-def _capability(row: Row) -> re.Match[str] | None:
+def capability(row: Row) -> re.Match[str] | None:
     """Read name and failure rate from what the test of a capability failed with."""
     return _CAPABILITY.match(row.message) if row.kind == "test" else None
 

@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from torchproof.report.labels import label
+from torchproof.report.messages import told
 from torchproof.report.phrase import plain, visible
 from torchproof.report.view import ICONS
 from torchproof.verdict import GATING
@@ -40,6 +41,8 @@ def terminal(report: Report, *, colour: bool = True, width: int = 100) -> str:
 
     lines = [paint(f"{report.icon} {plain(report.headline)}", "bold")]
     lines += [paint(line, "dim") for line in _wrapped(plain(report.compared), width, "   ")]
+    for note in report.notes:
+        lines += ["", *_wrapped(plain(note), width, "")]
     for row in report.changed[:MOST]:
         lines += ["", paint(_first_line(row, report.names), _COLOURS.get(row.state, ""))]
         lines += [paint(line, "dim") for text in _details(row) for line in _wrapped(text, width)]
@@ -59,8 +62,8 @@ def _first_line(row: Row, names: Labels) -> str:
 
 
 def _details(row: Row) -> Iterable[str]:
-    if row.why or row.message:
-        yield " ".join(filter(None, (row.why, visible(row.message, 400))))
+    for line in " ".join(filter(None, (row.why, told(row)))).expandtabs().splitlines()[:20]:
+        yield " " * (len(line) - len(line.lstrip())) + visible(line, 400)
     if row.location:
         yield f"at {visible(row.location)}"
     for line in row.remedy.splitlines()[:20]:
@@ -69,7 +72,7 @@ def _details(row: Row) -> Iterable[str]:
 
 def _closing(report: Report) -> Iterable[str]:
     if report.unchanged:
-        yield f"{len(report.unchanged)} unchanged"
+        yield f"{len(report.unchanged)} {'unchanged' if report.verdict.compared else 'passed'}"
     if report.commands:
         yield "run it again:"
         yield from (f"  {line}" for line in report.commands)

@@ -31,6 +31,7 @@ from torchproof.report.budget import words
 from torchproof.report.examples import blocks
 from torchproof.report.labels import label
 from torchproof.report.markdown import code_block, codespan, markdown, prose, table
+from torchproof.report.messages import gist, told
 from torchproof.verdict import GATING
 
 
@@ -122,23 +123,26 @@ def _cells(row: Row, names: Labels) -> list[str]:
 def _look(row: Row) -> str:
     """Say in one cell why, what and where."""
     where = f"at {codespan(row.location)}" if row.location and row.changed else ""
-    message = codespan(row.message, LONG) if row.message else ""
+    message = codespan(gist(row), LONG) if row.message else ""
     return " ".join(filter(None, (prose(row.why), message, where)))
 
 
 def _advice(row: Row, names: Labels) -> str:
     """Write a row's message, evidence and remedy in full, when the table has no room for them."""
     evidence = [f"{key} = {_value(value)}" for key, value in row.evidence.items()]
-    long = len(row.message) > LONG or "\n" in row.message.strip()
+    message = told(row)
+    long = len(message) > LONG or "\n" in message.strip()
     if not (row.remedy or evidence or long) or row.state not in (*GATING, "warning"):
         return ""
-    parts = [row.message, "\n".join(evidence), row.remedy]
+    parts = [message, "\n".join(evidence), row.remedy]
     where = f" at {codespan(row.location)}" if row.location else ""
     title = f"{ICONS[row.state]} {markdown(label(row, names))}{where}"
     return f"{title}\n\n{code_block(PARAGRAPH.join(filter(None, parts)))}"
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return "; ".join(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 

@@ -1,6 +1,6 @@
 """A thin client of the docker engine's HTTP API over its unix socket.
 
-Only the standard library and only the calls that the seal, the lease and `doctor` need. Paths are
+Only the standard library and only the calls that the seal and the lease need. Paths are
 unversioned, so that the engine answers with its own version of the API. Reference: the Docker
 Engine API, https://docs.docker.com/reference/api/engine/.
 """
