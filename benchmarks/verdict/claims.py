@@ -21,6 +21,7 @@ _COMPARED = {
     "both sides, sigma known": "the same, sigma known",
     "head against 20 stored": "head alone against 20 stored runs",
     "head against 50 stored": "head alone against 50 stored runs",
+    "pairs with 50 stored, rho 0.9": "the same, paired by seeds that correlate by .9",
 }
 _DETECTED = {
     "history alone": "steps in a history, stored runs alone",
@@ -83,7 +84,7 @@ def _of_compare(figures: Sequence[compare.Figure]) -> Iterator[Row]:
         for figure in figures:
             if figure.case.what == what and figure.case.noise == "normal":
                 runs = "{:.1f} / {:.1f} runs".format(*figure.runs)
-                target = f"≤ {figure.case.most:.3g} runs"
+                target = f"≤ {figure.case.most:.3g} runs" if figure.case.most else ""
                 least = f"{figure.optimum or figure.limit:.1f} runs"
                 yield words, runs, target, figure.case.anchor, least
     named = [figure for figure in figures if figure.case.what in _COMPARED]

@@ -72,7 +72,7 @@ class Figure:
     def optimum(self) -> float | None:
         """The least mean runs of a test that knows neither level nor sigma, where computed."""
         case = self.case
-        head_alone = not (case.grows or case.known) and case.rates == USUAL
+        head_alone = not (case.grows or case.known or case.rho) and case.rates == USUAL
         return LEAST.get(case.stored) if head_alone else None
 
     @property
@@ -131,16 +131,16 @@ def _rate(shares: list[Share], what: str) -> float:
 def limit(case: Case) -> float:
     """Return Wald's limit (1947) in runs, for the noise's normal core.
 
-    With a stored base the information of n head runs is ``n*m/(n+m)``; by Jensen's inequality the
-    expected runs are at least those that carry the expected information.
+    The information of n head runs against m of the base is ``1 / ((1 - rho**2)/n + (1-rho)**2/m)``;
+    by Jensen's inequality the expected runs are at least those that carry the expected information.
     """
     alpha, beta = case.rates.alpha, case.rates.beta
     h0 = (1 - alpha) * math.log((1 - alpha) / beta) + alpha * math.log(alpha / (1 - beta))
     h1 = (1 - beta) * math.log((1 - beta) / alpha) + beta * math.log(beta / (1 - alpha))
-    information = (h0 + h1) / case.rates.effect**2
-    if case.stored and case.rho is None:
-        return information * case.stored / (case.stored - information)
-    return information * 2 * 2 * (1 - (case.rho or 0.0))
+    information, rho = (h0 + h1) / case.rates.effect**2, case.rho or 0.0
+    if case.stored:
+        return (1 - rho**2) / (1 / information - (1 - rho) ** 2 / case.stored)
+    return information * 2 * 2 * (1 - rho)
 
 
 def table(figures: list[Figure]) -> str:
@@ -204,21 +204,32 @@ _ALL_KNOWN = Case(
     repetitions=2_000,
 )
 _GROWING = Case(what="", noise="", stored=50, grows=True, told=True, repetitions=4_000)
-_PAIRS = Case(what="", noise="", grows=True, repetitions=4_000)
+_PAIRS = Case(what="", noise="", grows=True, told=True, repetitions=10_000)
+_STORED_PAIRS = Case(what="", noise="", stored=50, repetitions=10_000)
+_PAIRED = (
+    replace(_PAIRS, what="pairs, rho 0", rho=0.0),
+    replace(_PAIRS, what="pairs, rho 0.5", rho=0.5, anchor="14.3 / 18.3 (t-SPRT, rho known)"),
+    replace(_PAIRS, what="pairs, rho 0.9", rho=0.9, anchor="5.6 / 8.3 (t-SPRT, rho known)"),
+    replace(_PAIRS, what="pairs, rho 0.95", rho=0.95),
+    replace(_STORED_PAIRS, what="pairs with 50 stored, rho 0", rho=0.0),
+    replace(_STORED_PAIRS, what="pairs with 50 stored, rho 0.6", rho=0.6),
+    replace(
+        _STORED_PAIRS, what="pairs with 50 stored, rho 0.9", rho=0.9, anchor="2.8 / 4.1 (t-SPRT)"
+    ),
+    replace(_STORED_PAIRS, what="pairs with 20 stored, rho 0.3", rho=0.3, stored=20),
+    replace(_STORED_PAIRS, what="pairs with 20 stored, rho 0.9", rho=0.9, stored=20),
+)
 _OTHERS = (
     replace(_FRESH, what="both sides, told so", told=True, repetitions=4_000),
     replace(_GROWING, what="200 stored", stored=200, anchor="6.3"),
     replace(_GROWING, what="50 stored, effect 0.5", rates=Rates(0.5, 0.05, 0.05)),
     replace(_GROWING, what="50 stored, effect 2", rates=Rates(2.0, 0.05, 0.05)),
     replace(_GROWING, what="50 stored, 1 %/1 %", rates=Rates(1.0, 0.01, 0.01)),
-    replace(_PAIRS, what="pairs, rho 0", rho=0.0),
-    replace(_PAIRS, what="pairs, rho 0.5", rho=0.5, anchor="14.3 / 18.3 (t-SPRT)"),
-    replace(_PAIRS, what="pairs, rho 0.9", rho=0.9, anchor="5.6 / 8.3 (t-SPRT)"),
 )
 CASES = (
     *(replace(case, noise=noise) for case, noise in product(_MAIN, NOISES)),
     *(replace(case, noise="normal") for case in (_KNOWN, _ALL_KNOWN, *_OTHERS)),
-    *(replace(case, noise="spiky") for case in _OTHERS[-1:]),
+    *(replace(case, noise=noise) for case, noise in product(_PAIRED, NOISES)),
 )
 QUICK = tuple(replace(case, noise="normal", repetitions=500) for case in _MAIN)
 

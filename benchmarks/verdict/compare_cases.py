@@ -34,7 +34,7 @@ class Case:
         told: The test is told how many runs are stored; else it goes by their number.
         rates: Effect and error rates.
         known: Sigma is known.
-        rho: Correlation of same-seed runs; None without pairs.
+        rho: Correlation of same-seed runs, whose test is not told; None without pairs.
         most: Target for the expected runs, both with and without an effect; None without one.
         anchor: What regression.md §4 measured for the best alternative, in words.
         repetitions: Experiments with and without an effect each.

@@ -72,16 +72,17 @@ def test_another_random_order_is_undecided_until_further_seeds_rule_a_loss_out(d
     )
 
 
-def test_a_loss_of_two_sigma_is_worse_and_its_cause_is_named(digits):
-    answer = digits.change(3, digits.edit(TRAIN, ("lr=2e-3", "lr=1.7e-3")))
+def test_a_loss_of_one_sigma_is_worse_and_its_cause_is_named(digits):
+    """Over forty seeds this learning rate costs 1.2 of the standard deviations between them."""
+    answer = digits.change(3, digits.edit(TRAIN, ("lr=2e-3", "lr=1.83e-3")))
     assert answer.exit_code == 1
     assert digits.first_line(3) == "### ❌ torchproof: 1 of 9 checks fails: `val/loss` is worse"
     assert "against 20 of main" in digits.row(3, "❌ worse", "`val/loss`")
-    sizes = loss(answer).why, digits.comment(3)
-    assert "% higher; 90 % interval 0.0" in sizes[0]
+    size = r"% higher; 90 % interval 0(\.\d+)? … 0\.\d+ by \d+ runs against 20 of main"
+    assert re.search(size, loss(answer).why)
     assert (
         "What differs from the baseline, likeliest cause first: code (`digits/train.py`); "
-        "the same are data, environment and hardware." in sizes[1]
+        "the same are data, environment and hardware." in digits.comment(3)
     )
 
 

@@ -21,6 +21,15 @@ def test_only_the_undecided_tier_runs_further_with_seeds_of_its_own():
     ] == [7]
 
 
+def test_runs_that_are_paired_with_main_take_its_seeds_and_no_others():
+    partners = {"overfit": (90, 5, 80, 70)}
+    ran = [*RAN, ("overfit", 90)]
+    chosen = more_jobs(PLAN, ran, {"overfit": 2, "unit": 1}, partners, most=8)
+    assert {job.seed for job in chosen if job.tier == "overfit"} == {80, 70}
+    assert [job.seed for job in chosen if job.tier == "unit"] == [6]
+    assert more_jobs(PLAN, ran, {"overfit": 3}, partners, most=8) == ()
+
+
 def test_nothing_runs_where_nothing_is_wanted():
     assert more_jobs(PLAN, RAN, {}, most=8) == ()
     assert more_jobs(PLAN, RAN, {"elsewhere": 1}, most=8) == ()

@@ -25,22 +25,34 @@ def training(shift=0.0, order="main", ends="passed"):
     return items
 
 
+def close(order):
+    """Tests whose accuracy is nearly that of their seed, whatever the order of random numbers."""
+
+    def items(seed):
+        common, own = (
+            random.Random(each).gauss(0, SIGMA) for each in (f"{seed}", f"{order} {seed}")
+        )
+        return [outcome("test_quality"), metric(value=LEVEL + common + own / 6)]
+
+    return items
+
+
 @pytest.fixture
 def main(scene):
     """Give a main with runs of 21 seeds; its tip ran with seed 0."""
     return grown(scene, runs=20)
 
 
-def grown(scene, runs, inputs=PLAIN):
-    """Store runs of main with seeds from 1 on, then run its tip with seed 0."""
-    scene.tests["overfit"] = training()
+def grown(scene, runs, inputs=PLAIN, items=lambda _: training(), seeds=lambda night: [night]):
+    """Store nights of main with seeds from 1 on, then run its tip with seed 0."""
+    scene.tests["overfit"] = items(0)
     first = next(made for made in ran(scene, inputs) if made.tier == "overfit")
     commits = [scene.commit("main", {"model.py": f"width = {n}\n"}) for n in range(2)]
     records = []
-    for seed in range(1, runs + 1):
-        commit = commits[(seed - 1) * len(commits) // runs]
-        source = replace(first.source, run_id=f"9{seed:03}", commit=commit, tested=commit)
-        _, measured = training()(seed)
+    for night, seed in [(n, seed) for n in range(1, runs + 1) for seed in seeds(n)]:
+        commit = commits[(night - 1) * len(commits) // runs]
+        source = replace(first.source, run_id=f"9{night:03}", commit=commit, tested=commit)
+        _, measured = items(night)(seed)
         metrics = (replace(first.metrics[0], value=measured.value),)
         records.append(replace(first, seed=seed, metrics=metrics, source=source))
     with History(str(scene.origin)) as history:
@@ -87,6 +99,22 @@ def test_another_random_order_is_undecided_until_further_seeds_decide(main):
     )
     stored = [r for r in main.records() if r.source.pull_request == 7 and r.tier == "overfit"]
     assert sorted(made.seed for made in stored) == overfit_runs(answer), "each with its own seed"
+
+
+def test_where_runs_of_a_seed_lie_close_further_seeds_are_the_newest_of_main(scene):
+    main = grown(scene, runs=25, items=close, seeds=lambda night: [0, 1000 + night])
+    main.tests["overfit"] = close("refactored")
+    answer = main.pull_request()
+    assert {1024, 1025} <= {*overfit_runs(answer)} <= {0, *range(1001, 1026)}
+    assert "of main, paired by seed" in row(answer).why
+    assert row(answer).state == "same"
+    main.tests["overfit"] = lambda seed: [
+        outcome("test_quality"),
+        metric(value=close("worse")(seed)[1].value - SIGMA),
+    ]
+    answer = main.pull_request()
+    assert (row(answer).state, answer.exit_code) == ("worse", 1)
+    assert len(overfit_runs(answer)) < 6
 
 
 def test_a_loss_of_three_sigma_is_worse_and_its_cause_is_named(main):

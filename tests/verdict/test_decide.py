@@ -64,6 +64,13 @@ def test_an_undecided_metric_says_what_it_sees_and_what_it_wants():
     assert verdict.passed
 
 
+def test_a_head_with_more_runs_than_main_says_that_main_lacks_some():
+    halfway = [0.925 + 0.01 * (-1) ** n for n in range(20)]
+    verdict, runs = decided(halfway, main(random.Random(1), runs=9), most=20)
+    assert (row(verdict).state, runs) == ("undecided", 10)
+    assert row(verdict).why.endswith("; more runs of main could decide")
+
+
 def test_bit_equal_runs_need_no_statistics():
     stored = main(random.Random(2))
     verdict = judge([stored[3]], stored, stored=stored)
@@ -176,6 +183,91 @@ def test_whatever_was_measured_there_is_one_answer(head, further, stored):
     odd = [m.name for m in head.metrics if not math.isfinite(m.value)]
     assert {*odd} <= {found.name for found in verdict.rows if found.state == "failed"}
     assert not (verdict.wanted and not verdict.passed)
+
+
+def repeating(source, rho, nights=20):
+    """Return a main whose runs correlate by rho with those of their seed, and what they share.
+
+    Each night has a run of seed 0 and one of a fresh seed.
+    """
+    shared = {seed: source.gauss(0, 1) for seed in range(nights + 1)}
+    seeds = [seed for night in range(1, nights + 1) for seed in (0, night)]
+    return [run(value_of(source, rho, shared[seed]), seed) for seed in seeds], shared
+
+
+def value_of(source, rho, shared, shift=0.0):
+    return math.sqrt(rho) * shared + math.sqrt(1 - rho) * source.gauss(0, 1) - shift
+
+
+def spent(source, *, rho, kept, shift=0.0, most=12):
+    """Judge a head until decided; return its verdict, runs and last partners.
+
+    ``rho`` is main's correlation of runs of one seed, ``kept`` that of the head's with main's.
+    """
+    stored, shared = repeating(source, rho)
+
+    def head(seed):
+        common = math.sqrt(kept / rho) * shared[seed] + math.sqrt(1 - kept / rho) * source.gauss(
+            0, 1
+        )
+        return run(value_of(source, rho, common, shift), seed)
+
+    first, further = head(0), []
+    while True:
+        verdict = judge([first], [stored[-2]], stored=stored, further=further)
+        wanted = verdict.wanted.get("unit", 0)
+        if not wanted or 1 + len(further) + wanted > most:
+            return verdict, 1 + len(further)
+        offered = verdict.partners.get("unit", range(21, 99))
+        fresh = [seed for seed in offered if seed not in {made.seed for made in further} | {0}]
+        further += [
+            head(seed) if seed in shared else run(source.gauss(-shift, 1), seed)
+            for seed in fresh[:wanted]
+        ]
+
+
+def test_a_head_takes_the_newest_seeds_of_a_main_whose_runs_of_one_seed_lie_close():
+    verdict, runs = spent(random.Random(1), rho=0.97, kept=0.97)
+    assert verdict.partners["unit"][:2] == (20, 0)
+    assert verdict.partners["unit"][2:4] == (19, 18)
+    assert f"by {runs} runs against 21 of main, paired by seed" in row(verdict).why
+    assert row(verdict).state == "same"
+
+
+@pytest.mark.parametrize(("rho", "nights"), [(0.3, 20), (0.97, 15)])
+def test_without_enough_correlation_or_seeds_nothing_is_paired(rho, nights):
+    source = random.Random(2)
+    stored, _ = repeating(source, rho, nights)
+    verdict = judge([run(0.1)], [stored[-2]], stored=stored)
+    assert not verdict.partners
+    assert "paired" not in row(verdict).why
+
+
+def test_a_run_whose_seed_main_lacks_makes_no_pair():
+    stored, shared = repeating(random.Random(1), 0.97)
+    source = random.Random(3)
+    further = [run(value_of(source, 0.97, shared[seed]), seed) for seed in (20, 19, 18)]
+    head = [run(value_of(source, 0.97, shared[0]))]
+    alone, more = (
+        judge(head, [stored[-2]], stored=stored, further=some)
+        for some in (further, [run(9.0, 999), *further])
+    )
+    assert "by 3 runs against 21 of main, paired by seed" in row(alone).why
+    assert row(more).why == row(alone).why
+
+
+@pytest.mark.parametrize("kept", [0.97, 0.0])
+@pytest.mark.parametrize(("shift", "wrong"), [(0, "worse"), (1, "not-worse")])
+def test_pairs_err_seldom_even_where_the_change_ends_the_correlation(kept, shift, wrong):
+    """A single stray random number makes every run of the head a stranger to main's."""
+    source = random.Random(f"{kept} {shift}")
+    found = [spent(source, rho=0.97, kept=kept, shift=shift) for _ in range(REPETITIONS)]
+    paired = [(verdict.word, runs) for verdict, runs in found if verdict.partners]
+    assert len(paired) > REPETITIONS / 2
+    errors = sum(word == wrong for word, _ in paired) / len(paired)
+    assert errors <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / len(paired))
+    if kept:
+        assert sum(runs for _, runs in paired) / len(paired) < 5
 
 
 def learnt(steps, seed=0):

@@ -6,7 +6,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchproof.verdict.replicates import Run, independent
+from torchproof.verdict.replicates import Run, independent, level
 
 
 def runs(count, *, level=0.0, first_seed=0, source=None):
@@ -36,6 +36,27 @@ def test_runs_of_one_seed_that_lie_as_far_apart_as_others_count_separately():
     assert sum(independent(stored) == stored for stored in histories) / 50 >= 0.7
 
 
+def correlated(rho, count, source):
+    """Return a main whose every night has a run of seed 0, and one of a fresh seed."""
+    common = source.gauss(0, 1)
+    own = [rho**0.5 * common + (1 - rho) ** 0.5 * source.gauss(0, 1) for _ in range(count)]
+    nights = [[Run(0, own[n]), Run(n + 1, source.gauss(0, 1))] for n in range(count)]
+    return [run for night in nights for run in night]
+
+
+def test_a_correlation_of_runs_of_one_seed_is_seldom_overstated():
+    for rho in (0.0, 0.6):
+        source = random.Random(f"{rho}")
+        found = [level(correlated(rho, 25, source)).correlation for _ in range(200)]
+        assert sum(each > rho for each in found) / 200 <= 0.12
+
+
+def test_a_close_correlation_is_seen_once_there_are_runs_enough():
+    source = random.Random(7)
+    found = [level(correlated(0.95, 40, source)) for _ in range(100)]
+    assert sum(each.correlation > 0.6 for each in found) > 75
+
+
 def test_equal_values_of_different_seeds_are_different_runs():
     stored = [Run(seed, 1.0) for seed in range(9)]
     assert independent(stored) == stored
@@ -60,6 +81,11 @@ def test_most_histories_without_a_change_count_whole():
     source = random.Random(11)
     whole = sum(len(independent(runs(50, source=source))) == 50 for _ in range(150))
     assert whole / 150 >= 0.6
+
+
+def test_newest_runs_that_are_all_equal_show_no_correlation():
+    stored = [Run(0, 1 + n / 1e4) for n in range(10)] + [Run(0, 0.0), Run(1, 0.0)]
+    assert level(stored).correlation == 0
 
 
 values = st.builds(Run, st.integers(0, 5), st.floats(-10, 10))

@@ -89,10 +89,12 @@ def run_until_decided(case: Case, bench: Bench) -> list[Record]:
     with open_jobs(case) as run:
         records = run(case.plan.jobs)
         while True:
+            judged = bench.judge(records)
             jobs = more_jobs(
                 case.plan,
                 [(record.tier, record.seed) for record in records],
-                bench.judge(records).wanted,
+                judged.wanted,
+                judged.partners,
                 most=case.settings.max_seeds,
             )
             if not jobs:

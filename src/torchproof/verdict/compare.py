@@ -1,7 +1,8 @@
 """Is a head worse than its base: one metric, one value a run, decided on run-to-run noise.
 
 The answer is `sequential`: it may be asked for after every run, and once given it stays. `noise`
-says what is assumed of the runs, `corridor` which test it is.
+says what is assumed of the runs, `pairs` what of those with a seed in common, `corridor` which test
+it is.
 
 Several metrics of one change share its error rate; see `compare_all`.
 """
@@ -80,7 +81,8 @@ def compare(
         effect: The smallest change worth acting on, in run-to-run standard deviations.
         alpha: Accepted chance of ``worse`` where nothing changed.
         beta: Accepted chance of ``not-worse`` where the head is worse by the effect.
-        paired: ``head[i]`` and ``base[i]`` share a seed.
+        paired: ``head[i]`` and ``base[i]`` share a seed; the base may go on without partners. See
+            `pairs` for the test.
         sigma: Standard deviation of a run in the metric's unit, where it is known from elsewhere.
         stored: How many of the base's runs, the first ones, were there before the head's first.
             None stands for all where they are `sequential.STORED` or more, and for none where they

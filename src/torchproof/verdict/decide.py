@@ -6,9 +6,11 @@ tier together by `compare_all`: the chance of any false "worse" is 5 %, that of 
 one run-to-run standard deviation is 5 % for each. Of a curve, the steps that it took to learn the
 batch are compared; curves are a family of their own, as they do not gate.
 
-Head and base are not paired by seed. A pair of runs tells more than the head's run against main's
-known level only above a correlation of one half, and what is left of it at the end of training is
-0 to 0.35 where training changed; where it did not, the bits are equal.
+Head and main are paired by seed where that pays: where main's own runs of one seed correlate by
+`PAYS` or more, and `STORED` seeds of it are there for the head's further runs to take. Both are
+known before the head has run, so that no value chooses the test. What the correlation was on main
+it need not be with the head; how much a pair tells is therefore learnt from the pairs alone. A run
+of the head whose seed main lacks is then left out.
 
 Where all stored runs share one seed, their spread need not be that between seeds. Then the head's
 own further seeds have to bear it out: three runs at least, and not twice as far apart.
@@ -25,7 +27,8 @@ from torchproof.record import Metric
 from torchproof.verdict import noise
 from torchproof.verdict.comparable import is_time
 from torchproof.verdict.family import Samples, compare_all
-from torchproof.verdict.replicates import LEAST, Run, independent
+from torchproof.verdict.replicates import LEAST, Level, Run, level
+from torchproof.verdict.sequential import STORED
 
 
 if TYPE_CHECKING:
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 ALPHA = BETA = 0.05
 FEWEST_OF_ONE_SEED = 3
 MOST_APART = 2.0
+# Correlation above which a test with pairs takes fewer runs than one without against as many stored
+# runs: by `benchmarks/verdict/compare.py` that is 0.2 with 20 of them and 0.5 with 50.
+PAYS = 0.6
 
 Key = tuple[str, str, str]  # kind (metric or curve), test, name
 Obstacle = Literal["", "few", "one-seed", "missing"]
@@ -65,6 +71,7 @@ class Decision:
             of the head.
         more: How many runs the head wants next; 0 where it is decided or cannot be.
         missing: Runs of the head that left no value.
+        seeds: Those of main's runs, newest first, where the head is paired with them.
     """
 
     comparison: Comparison
@@ -73,6 +80,7 @@ class Decision:
     obstacle: Obstacle = ""
     more: int = 0
     missing: int = 0
+    seeds: tuple[int, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -92,7 +100,7 @@ def _family(tier: Tier, kind: str) -> dict[Key, Decision]:
     runs = (*tier.head, *tier.further)
     heads, bases = _values(runs, kind), _values(tier.stored, kind)
     found = _compared(tier, kind)
-    stored = {key: independent(bases.get(sign, [])) for key, sign in found.items()}
+    stored = {key: level(bases.get(sign, [])) for key, sign in found.items()}
     compared = compare_all(
         {key: _samples(heads[sign], stored[key], sign) for key, sign in found.items()},
         alpha=ALPHA,
@@ -169,30 +177,42 @@ def _sign(metric: Metric) -> _Sign:
     return _Sign(metric.test, metric.name, metric.unit, metric.better or "")
 
 
-def _samples(head: Sequence[Run], base: Sequence[Run], sign: _Sign) -> Samples:
+def _samples(head: Sequence[Run], main: Level, sign: _Sign) -> Samples:
+    paired = _pays(main)
     return Samples(
         head=[run.value for run in head],
-        base=[run.value for run in base],
+        base=_beside(head, main.runs) if paired else [run.value for run in main.runs],
         better=cast("Literal['lower', 'higher']", sign.better),
-        stored=len(base),
+        paired=paired,
+        stored=len(main.runs),
     )
 
 
-def _decision(
-    compared: Comparison, head: Sequence[Run], base: Sequence[Run], runs: int
-) -> Decision:
+def _pays(main: Level) -> bool:
+    return main.correlation >= PAYS and len(main.runs) >= STORED
+
+
+def _beside(head: Sequence[Run], base: Sequence[Run]) -> list[float]:
+    """Return main's runs, first those of the head's seeds in its order; NaN where it has none."""
+    left = {run.seed: run.value for run in base}
+    partners = [left.pop(run.seed, math.nan) for run in head]
+    return [*partners, *left.values()]
+
+
+def _decision(compared: Comparison, head: Sequence[Run], main: Level, runs: int) -> Decision:
     values = tuple(run.value for run in head)
     missing = runs - len(values)
-    obstacle, more = _obstacle(values, base, missing), compared.more_runs.head
+    obstacle, more = _obstacle(values, main.runs, missing), compared.more_runs.head
     if obstacle == "one-seed" and len(values) < FEWEST_OF_ONE_SEED:
         obstacle, more = "", FEWEST_OF_ONE_SEED - len(values)
     return Decision(
         comparison=compared,
         values=values,
-        stored=tuple(run.value for run in base),
+        stored=tuple(run.value for run in main.runs),
         obstacle=obstacle,
         more=0 if obstacle else more,
         missing=missing,
+        seeds=tuple(run.seed for run in reversed(main.runs)) if _pays(main) else (),
     )
 
 

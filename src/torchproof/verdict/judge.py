@@ -70,6 +70,7 @@ def judge(
         differences={tier.name: tier.differences for tier in tiers if tier.differences},
         # A change that fails already must be made again: its other metrics can wait.
         wanted={} if gates else _wanted(tiers),
+        partners=_partners(tiers),
     )
 
 
@@ -103,6 +104,17 @@ def _wanted(tiers: Sequence[Tier]) -> Mapping[str, int]:
         tier.name: [each.more for each in tier.decisions.values() if each.more] for tier in tiers
     }
     return {name: min(some) for name, some in more.items() if some}
+
+
+def _partners(tiers: Sequence[Tier]) -> Mapping[str, tuple[int, ...]]:
+    """Return by tier main's seeds that all its metrics that are paired have, newest first."""
+    paired = {
+        tier.name: [each.seeds for each in tier.decisions.values() if each.seeds] for tier in tiers
+    }
+    return {
+        name: tuple(seed for seed in first if all(seed in other for other in others))
+        for name, (first, *others) in ((name, some) for name, some in paired.items() if some)
+    }
 
 
 def _of_same_seeds(head: Sequence[Record], base: Sequence[Record]) -> tuple[Record, ...]:

@@ -133,6 +133,8 @@ class Verdict:
         compared: The tiers that had a baseline.
         differences: By tier, what makes it not comparable, as in ``torch 2.12.0 → 2.13.0``.
         wanted: By tier, how many further runs of the head could decide a metric that is not.
+        partners: By tier, the seeds these runs should take to be paired with runs of main, newest
+            first; tiers without pairs are not named.
     """
 
     rows: tuple[Row, ...]
@@ -141,6 +143,7 @@ class Verdict:
     compared: tuple[str, ...] = ()
     differences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     wanted: Mapping[str, int] = field(default_factory=dict)
+    partners: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:

@@ -27,8 +27,7 @@ WIDEST = 20.0
 TRIMMED = 0.15
 FEW = 0.2
 _ALMOST = 0.999
-_PRIOR_PAIRS = 2
-_PAIRS = 2
+_LEAST = 2
 _NORMAL = NormalDist()
 
 
@@ -42,7 +41,8 @@ class Shift(NamedTuple):
         freedom: Degrees of freedom of sigma; infinite where it is known.
         runs: Runs of the head that count.
         bound: A run was drawn in, so that the size is only a bound.
-        paired: The information has a noise of its own, and ``freedom`` is that of it.
+        mixture: Of pairs: the shifts that different correlations would make of the same runs, each
+            with the log of how likely its runs are if nothing changed; the rest is their mean.
     """
 
     size: float
@@ -51,7 +51,7 @@ class Shift(NamedTuple):
     freedom: float
     runs: int
     bound: bool = False
-    paired: bool = False
+    mixture: tuple[tuple[float, Shift], ...] = ()
 
 
 def between(head: Sequence[float], base: Sequence[float], sigma: float | None) -> Shift | None:
@@ -62,65 +62,31 @@ def between(head: Sequence[float], base: Sequence[float], sigma: float | None) -
         base: Likewise.
         sigma: Of one run, where it is known; None takes it from both sides together (Student).
     """
-    middle, spread = median(base), _spread(head, base, sigma)
-    head, base = _counted(head, middle, spread), _counted(base, middle, spread)
+    middle, wide = median(base), spread(head, base, sigma)
+    head, base = _counted(head, middle, wide), _counted(base, middle, wide)
     freedom = len(head) + len(base) - 2
     if not head or (sigma is None and freedom < 1):
         return None
-    (now, around_now), (before, around_before) = _moments(head), _moments(base)
+    (now, around_now), (before, around_before) = moments(head), moments(base)
     return Shift(
         size=now - before,
         sigma=math.sqrt((around_now + around_before) / freedom) if sigma is None else sigma,
         information=len(head) * len(base) / (len(head) + len(base)),
         freedom=freedom if sigma is None else math.inf,
         runs=len(head),
-        bound=0 < _ALMOST * WIDEST * spread < max(abs(value - middle) for value in head),
-    )
-
-
-def within(head: Sequence[float], base: Sequence[float], sigma: float | None) -> Shift | None:
-    """Estimate the shift of pairs of runs that share a seed; None where they are too few.
-
-    What the pairs share cancels. How much that is must be earned: the variance of the differences
-    starts as if two pairs without any correlation had been seen, and each pair moves it.
-
-    Args:
-        head: One value a run, at least one; ``head[i]`` shares its seed with ``base[i]``.
-        base: As many, or more; the surplus helps to estimate sigma.
-        sigma: Of one run, where it is known.
-    """
-    apart = between(head, base, sigma)
-    if apart is None or not apart.sigma:
-        return apart
-    differences = [now - before for now, before in zip(head, base, strict=False)]
-    spread = _spread(differences, (), None)
-    kept = _counted(differences, median(differences), spread)
-    size, around = _moments(kept)
-    if len(kept) < _PAIRS:
-        return None
-    variance = (around + _PRIOR_PAIRS * 2 * apart.sigma * apart.sigma) / (
-        len(kept) - 1 + _PRIOR_PAIRS
-    )
-    return Shift(
-        size=size,
-        sigma=apart.sigma,
-        information=len(kept) * apart.sigma**2 / variance,
-        freedom=len(kept) - 1 + _PRIOR_PAIRS,
-        runs=len(kept),
-        bound=apart.bound,
-        paired=True,
+        bound=drawn_in(head, middle, wide),
     )
 
 
 def alone(base: Sequence[float]) -> float:
     """Return sigma as one side alone tells it; NaN of fewer than two runs."""
-    if len(base) < _PAIRS:
+    if len(base) < _LEAST:
         return math.nan
-    counted = _counted(base, median(base), _spread((), base, None))
-    return math.sqrt(_moments(counted)[1] / (len(counted) - 1))
+    kept = _counted(base, median(base), spread((), base, None))
+    return math.sqrt(moments(kept)[1] / (len(kept) - 1))
 
 
-def _spread(head: Sequence[float], base: Sequence[float], sigma: float | None) -> float:
+def spread(head: Sequence[float], base: Sequence[float], sigma: float | None) -> float:
     """Return sigma as a few wild runs do not move it; 0 where most residuals are 0."""
     if sigma is not None:
         return sigma
@@ -139,17 +105,29 @@ def _kept_variance(kept: int, runs: int) -> float:
     return 1 - 2 * edge * _NORMAL.pdf(edge) / share
 
 
-def _counted(values: Sequence[float], middle: float, spread: float) -> list[float]:
-    if not spread:
-        return list(values)
-    near = [value for value in values if abs(value - middle) <= FAR * spread]
-    if len(values) - len(near) <= math.ceil(FEW * len(values)):
+def _counted(values: Sequence[float], middle: float, wide: float) -> list[float]:
+    return [value for value in counted(values, middle, wide) if value is not None]
+
+
+def counted(
+    values: Sequence[float], middle: float, wide: float, far: float = FAR
+) -> list[float | None]:
+    """Return each value as it counts: as it is, drawn in, or None where it is set aside."""
+    if not wide:
+        return [*values]
+    near = [value if abs(value - middle) <= far * wide else None for value in values]
+    if near.count(None) <= math.ceil(FEW * len(values)):
         return near
-    low, high = middle - WIDEST * spread, middle + WIDEST * spread
+    low, high = middle - WIDEST * wide, middle + WIDEST * wide
     return [min(max(value, low), high) for value in values]
 
 
-def _moments(values: Sequence[float]) -> tuple[float, float]:
+def drawn_in(values: Sequence[float], middle: float, wide: float) -> bool:
+    """Say whether a value that counts was drawn in."""
+    return 0 < _ALMOST * WIDEST * wide < max(abs(value - middle) for value in values)
+
+
+def moments(values: Sequence[float]) -> tuple[float, float]:
     """Return the mean and the sum of squares around it; of equal values exactly that and 0."""
     first = values[0]
     offsets = [value - first for value in values]

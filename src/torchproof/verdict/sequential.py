@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from torchproof.verdict import noise
+from torchproof.verdict import noise, pairs
 from torchproof.verdict.corridor import can_end, corridor, evidence
 
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 STORED = 20
 _CONSTANT = 3  # equal runs on one side that stand for "no noise"; the other side needs one less
-_PAIRS = 2  # the fewest that have a spread
 _MOST = 100  # runs to ask for at once
 
 
@@ -69,7 +68,7 @@ def walk(
     for runs in range(1, (min(len(head), len(base)) if paired else len(head)) + 1):
         seen = base[: max(runs, old)]
         if seen:
-            shift = (noise.within if paired else noise.between)(head[:runs], seen, sigma)
+            shift = (pairs.within if paired else noise.between)(head[:runs], seen, sigma)
             look = _look(Runs(runs, len(seen)), shift, rates, short=short)
         if look.verdict != "undecided":
             return look
@@ -91,7 +90,10 @@ def _look(runs: Runs, shift: Shift | None, rates: Rates, *, short: bool) -> Look
         return Look(runs)
     if not shift.sigma:
         return _without_noise(runs, shift)
-    up, down = corridor(shift.information, shift.freedom, shift.runs, rates, short=short)
+    paired = bool(shift.mixture)
+    up, down = corridor(
+        shift.information, shift.freedom, shift.runs, rates, short=short, paired=paired
+    )
     return Look(runs, shift, evidence(shift, rates.effect), up, down)
 
 
@@ -115,7 +117,7 @@ def wanted(
     head, base = given
     alone = stored is None and not paired and _guess(given) > 0
     target = max(
-        _PAIRS if paired else _fewest(given, rates, stored, sigma),
+        pairs.LEAST if paired else _fewest(given, rates, stored, sigma),
         head if head > base and not alone else head + 1,
     )
     return Runs(target - head, 0 if alone else max(0, target - base))

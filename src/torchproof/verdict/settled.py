@@ -92,6 +92,8 @@ def _undecided(decision: Decision, better: str) -> str:
     lead = f"{_direction(decision, better)}{_interval(decision)} by {_runs(decision)}; "
     sees = compared.smallest_detectable
     finds = f"smallest detectable {_number(sees, decision)}; " if math.isfinite(sees) else ""
+    if not decision.more:
+        return f"{lead}{finds}more runs of main could decide"
     return f"{lead}{finds}{decision.more} more {_noun(decision.more)} could decide"
 
 
@@ -137,7 +139,8 @@ def _number(value: float, decision: Decision) -> str:
 
 def _runs(decision: Decision) -> str:
     head, base = decision.comparison.runs
-    return f"{head} {_noun(head)} against {base} of main"
+    paired = ", paired by seed" if decision.seeds else ""
+    return f"{head} {_noun(head)} against {base} of main{paired}"
 
 
 def _noun(count: int) -> str:
