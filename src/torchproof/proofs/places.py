@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import sysconfig
@@ -31,6 +32,9 @@ _WATCHERS = (
             "warned",
             "drawings",
             "aliases",
+            "masks",
+            "shadows",
+            "writes",
         )
     ),
 )
@@ -59,8 +63,12 @@ def user_line() -> Optional[str]:
 
 
 def defined_at(function: Optional[Callable[..., object]]) -> Optional[str]:
-    """Return ``path:line`` of the line that defines a function, or None for what has no code."""
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    """Return ``path:line`` of the line that defines a function, or None for what has no code.
+
+    A decorated function, as by ``@torch.no_grad()``, is defined where it is written.
+    """
+    written: object = inspect.unwrap(function) if callable(function) else function
+    code = getattr(getattr(written, "__func__", written), "__code__", None)
     if code is None or _kind(code.co_filename) != "user":
         return None
     return place(code.co_filename, code.co_firstlineno)
