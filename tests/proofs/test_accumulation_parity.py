@@ -60,6 +60,58 @@ def test_a_mean_over_rows_that_is_returned(caught):
     caught(RULE, build)
 
 
+def tagging(loss_of, size=2):
+    """Go backward for parts of so many rows; the rows have 5, 1, 3, 5, 2 and 4 labels."""
+
+    def build():
+        model = nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 3))
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        tokens = torch.randint(9, (6, 5))
+        lengths = torch.tensor([5, 1, 3, 5, 2, 4])
+        labels = (tokens % 3).masked_fill(torch.arange(5) >= lengths[:, None], -100)
+
+        def step(batch):
+            optimizer.zero_grad()
+            total = torch.zeros(())
+            for x, y in zip(batch["x"].split(size), batch["y"].split(size), strict=True):
+                loss = loss_of(model(x).transpose(1, 2), y, int((batch["y"] >= 0).sum()))
+                loss.backward()  # here
+                total += loss.detach()
+            optimizer.step()
+            return total
+
+        return Trainee(model, {"x": tokens, "y": labels}, step)
+
+    return build
+
+
+def shared_equally(logits, labels, _):
+    return F.cross_entropy(logits, labels) / 3
+
+
+def shared_by_labels(logits, labels, total):
+    return F.cross_entropy(logits, labels) * ((labels >= 0).sum() / total)
+
+
+def summed_up(logits, labels, total):
+    return F.cross_entropy(logits, labels, reduction="sum") / total
+
+
+def test_means_over_unequal_numbers_of_labels(caught):
+    finding, line = caught(RULE, tagging(shared_equally))
+    assert line.endswith("# here")
+    assert finding.evidence["labels asked for"] == "[6, 8, 6]"
+
+
+@pytest.mark.parametrize(
+    "build",
+    [tagging(shared_by_labels), tagging(summed_up), tagging(shared_equally, size=1)],
+    ids=["shared by labels", "summed up", "a mean for each row"],
+)
+def test_labels_that_count_alike_are_silent(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
 def divide_by_hand(model):
     for parameter in model.parameters():
         parameter.grad /= 3

@@ -46,6 +46,14 @@ class Named(Decoder):
         return {"logits": logits, **({"past_key_values": cache} if use_cache else {})}
 
 
+class Masked(Decoder):
+    """Takes a mask, which the step does not give, and whatever else."""
+
+    def forward(self, input_ids, attention_mask=None, past_key_values=None, **_):
+        assert attention_mask is None
+        return super().forward(input_ids, past_key_values)
+
+
 class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()
@@ -84,11 +92,15 @@ def test_the_cached_way_differs(caught, bug):
     assert finding.evidence["largest difference"] > 1e-3
 
 
+def test_a_mask_that_can_be_left_out(caught):
+    caught(RULE, trained(lambda: Masked("positions")))
+
+
 def test_a_cache_that_is_asked_for_by_a_switch(caught):
     caught(RULE, trained(lambda: Named("positions")))
 
 
-@pytest.mark.parametrize("model_of", [Decoder, Named, Recurrent])
+@pytest.mark.parametrize("model_of", [Decoder, Named, Masked, Recurrent])
 def test_right_models_are_silent(model_of):
     proof = torchproof.prove(trained(model_of), rules=[RULE])
     assert not proof.findings, str(proof)

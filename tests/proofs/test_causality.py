@@ -111,6 +111,61 @@ def test_a_declared_forecaster_of_numbers_that_sees_the_future(caught):
     caught(RULE, build)
 
 
+def forecaster(model, channels=8):
+    """Channels before times, as a convolution has them; the target is the series one step later."""
+
+    def build():
+        series = torch.randn(4, channels, 13)
+        batch = {"x": series[..., :-1].clone(), "y": series[..., 1:].clone()}
+        loss = nn.MSELoss()
+        return tokens.trainee(
+            model(channels), batch, lambda m, b: loss(m(b["x"]), b["y"]), causal=True
+        )
+
+    return build
+
+
+def convolutions(*padding):
+    def model(channels):
+        pad = nn.ConstantPad1d(padding, 0.0)
+        return nn.Sequential(pad, nn.Conv1d(channels, 6, 3), nn.ReLU(), nn.Conv1d(6, channels, 1))
+
+    return model
+
+
+class Residual(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.inner = convolutions(2, 0)(channels)
+
+    def forward(self, x):
+        return x + self.inner(x)
+
+
+class Normed(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.first, self.last = nn.Conv1d(channels, 6, 1), nn.Conv1d(6, channels, 1)
+        self.norm = nn.GroupNorm(2, 6)
+
+    def forward(self, x):
+        return self.last(self.norm(self.first(x)).relu())
+
+
+@pytest.mark.parametrize("model", [convolutions(1, 1), Normed])
+@pytest.mark.parametrize("channels", [1, 8, 12])
+def test_a_declared_forecaster_with_channels_before_times_that_sees_the_future(
+    caught, model, channels
+):
+    caught(RULE, forecaster(model, channels))
+
+
+@pytest.mark.parametrize("model", [convolutions(2, 0), Residual])
+@pytest.mark.parametrize("channels", [8, 12])
+def test_channels_are_not_taken_for_times(model, channels):
+    assert not torchproof.prove(forecaster(model, channels), rules=[RULE]).findings
+
+
 def test_a_leak_is_found_whatever_predict_returns(caught):
     class Backwards(nn.Module):
         def forward(self, x):

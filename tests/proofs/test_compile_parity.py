@@ -46,6 +46,26 @@ def test_compiled_code_that_computes_something_else(caught, in_place):
     assert finding.evidence["compiled"] != pytest.approx(finding.evidence["eager"], rel=1e-3)
 
 
+@pytest.mark.parametrize("as_function", [False, True])
+def test_what_only_the_step_refers_to(caught, as_function):
+    def build():
+        model = Net(shortcut=True)
+        fast = torch.compile(model.forward if as_function else model, backend="eager")
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+        def step(batch):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(fast(batch["x"]), batch["y"])
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return torchproof.Trainee(model, zoo.classes(4), step)
+
+    _, line = caught(RULE, build)
+    assert line.endswith("# here")
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_right_model_is_silent(dtype):
     def build():

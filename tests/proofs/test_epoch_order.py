@@ -62,9 +62,31 @@ class Epochs:
         yield from DataLoader(PLAIN, 2, sampler=self._sampler)  # here
 
 
+def shuffled(source):
+    """Draw the order of a stream from the generator that ``source()`` gives."""
+
+    def share(rows):
+        return torch.randperm(len(rows), generator=source()).tolist()  # here
+
+    return Stream(share)
+
+
+def shuffled_on():
+    generator = from_one_seed()
+    return shuffled(lambda: generator)
+
+
+class Told(Stream):
+    """The training loop calls ``dataset.set_epoch(epoch)``."""
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+
 @pytest.mark.parametrize(
     "loader",
     [
+        lambda: DataLoader(shuffled(from_one_seed), 4),
         lambda: DataLoader(PLAIN, 4, sampler=Order(from_one_seed)),
         lambda: DataLoader(
             PLAIN, batch_sampler=BatchSampler(Order(from_one_seed), 4, drop_last=True)
@@ -72,7 +94,7 @@ class Epochs:
         lambda: Epochs(tell=False),
         lambda: Loop(lambda: DataLoader(PLAIN, 4, shuffle=True, generator=from_one_seed())),
     ],
-    ids=["sampler", "batch sampler", "set_epoch forgotten", "a new loader each time"],
+    ids=["stream", "sampler", "batch sampler", "set_epoch forgotten", "a new loader each time"],
 )
 def test_every_epoch_in_the_same_order(caught, loader):
     finding, line = caught(RULE, trained_from(loader))
@@ -90,6 +112,8 @@ def synthetic():
     "loader",
     [
         lambda: DataLoader(PLAIN, 4),
+        lambda: DataLoader(Stream(list), 4),
+        lambda: DataLoader(shuffled_on(), 4),
         lambda: DataLoader(PLAIN, 4, shuffle=True),
         lambda: DataLoader(PLAIN, 4, shuffle=True, generator=from_one_seed()),
         lambda: DataLoader(PLAIN, 4, shuffle=True, num_workers=1),
@@ -102,7 +126,16 @@ def synthetic():
         lambda: [torch.ones(2), torch.zeros(2)] * 3,
     ],
     ids=[
-        *("in order", "shuffled", "from a generator", "with a worker", "subset", "weighted"),
+        *(
+            "in order",
+            "stream in order",
+            "stream shuffled",
+            "shuffled",
+            "from a generator",
+            "with a worker",
+            "subset",
+            "weighted",
+        ),
         *("sorted", "set_epoch called", "synthetic", "workers inside", "list"),
     ],
 )
@@ -138,7 +171,8 @@ class Endless(Order):
         (lambda: [torch.ones(2)], "too short"),
         (lambda: DataLoader(PLAIN, 4, sampler=Endless(from_one_seed)), "does not end"),
         (lambda: Loop(lambda: Endless(from_one_seed)), "does not end"),
-        (lambda: DataLoader(Stream(list), 2), "is a stream"),
+        (lambda: DataLoader(Stream(list), 2, num_workers=1), "is a stream"),
+        (lambda: DataLoader(Told(list), 2), "set_epoch has to"),
     ],
 )
 def test_it_says_why_it_cannot_judge(loader, why):

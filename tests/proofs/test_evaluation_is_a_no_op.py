@@ -84,7 +84,18 @@ def test_hidden_state_carried_over(caught):
             return self.head(self.state)
 
     finding, _ = caught(RULE, lambda: trained(Remembers()))
-    assert "no longer agree" in finding.message
+    assert "Evaluating changes the attribute state" in finding.message
+
+
+def test_dropout_switched_off_for_ever(caught):
+    class Net(nn.Sequential):
+        def train(self, mode=True):  # noqa: FBT002 - as torch has it
+            if not mode:
+                self[2].p = 0.0
+            return super().train(mode)
+
+    finding, _ = caught(RULE, lambda: trained(Net(*zoo.mlp())))
+    assert finding.message.startswith("Evaluating changes the attribute 2.p")
 
 
 def test_gradients_that_an_evaluation_leaves_behind(caught):

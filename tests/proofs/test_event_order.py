@@ -13,6 +13,11 @@ from torchproof import Trainee
 RULE = "event-order"
 
 
+def divide(model, scale):
+    for parameter in model.parameters():
+        parameter.grad /= scale
+
+
 def program(order, *, scaled=False, clip=nn.utils.clip_grad_norm_):
     """Build a step that does its parts in this order: forward, backward, clip, ..."""
 
@@ -34,6 +39,8 @@ def program(order, *, scaled=False, clip=nn.utils.clip_grad_norm_):
             "unscale": lambda _: scaler.unscale_(optimizer),
             "clip": lambda _: clip(model.parameters(), 1.0),
             "step": lambda _: (scaler.step(optimizer), scaler.update()),
+            "plain-step": lambda _: optimizer.step(),
+            "divide": lambda _: divide(model, scaler.get_scale()),
             "schedule": lambda _: scheduler.step(),
         }
 
@@ -72,6 +79,33 @@ def test_clipping_scaled_gradients(caught):
     assert "scaler.unscale_(optimizer)" in finding.remedy
 
 
+def test_an_update_by_scaled_gradients(caught):
+    finding, line = caught(RULE, program("zero forward backward plain-step", scaled=True))
+    assert "optimizer.step()" in line
+    assert "65536 times too large" in finding.message
+
+
+def test_clipping_what_a_used_up_generator_gives(caught):
+    def build():
+        model = zoo.mlp()
+        parameters = model.parameters()
+        optimizer = torch.optim.SGD(parameters, 0.1)
+
+        def step(batch):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(batch["x"]), batch["y"])
+            loss.backward()
+            nn.utils.clip_grad_norm_(parameters, 1.0)  # here
+            optimizer.step()
+            return loss
+
+        return Trainee(model, zoo.classes(4), step)
+
+    finding, line = caught(RULE, build)
+    assert line.endswith("# here")
+    assert "no parameters at all" in finding.message
+
+
 def test_clipping_values_after_the_step(caught):
     order = "zero forward backward step clip"
     caught(RULE, program(order, clip=nn.utils.clip_grad_value_))
@@ -82,6 +116,8 @@ def test_clipping_values_after_the_step(caught):
     [
         ("zero forward backward clip step schedule", False),
         ("zero forward backward unscale clip step schedule", True),
+        ("zero forward backward divide plain-step", True),
+        ("zero forward backward plain-step", False),
         ("forward zero backward step", False),
         ("forward backward step zero", True),
         ("step zero forward backward", False),

@@ -28,6 +28,24 @@ def test_every_weight_the_same_constant(caught):
     assert "kaiming_uniform_" in finding.remedy
 
 
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+def test_every_weight_of_a_recurrent_layer_the_same_constant(caught, kind):
+    """Its gates come to differ; the units of a gate do not."""
+
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.head = kind(4, 5, batch_first=True), nn.Linear(5, 3)
+            for each in self.parameters():
+                nn.init.constant_(each, 0.1)
+
+        def forward(self, x):
+            return self.head(self.inner(x)[0][:, -1])
+
+    finding, _ = caught(RULE, lambda: zoo.classifier(Reader(), zoo.classes(6, 4)))
+    assert "inner.weight_ih_l0" in finding.message
+
+
 def test_every_weight_zero_behind_a_relu(caught):
     def build():
         model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
@@ -56,6 +74,53 @@ def test_one_filter_copied_over_a_convolution(caught):
     finding, line = caught(RULE, lambda: zoo.classifier(Net(), zoo.classes(1, 6, 6)))
     assert line.endswith("# here")
     assert finding.evidence["rows of the first"] == 4
+
+
+class Adapted(nn.Module):
+    """A frozen layer and a product of two matrices beside it."""
+
+    def __init__(self, down, up):
+        super().__init__()
+        self.base = nn.Linear(4, 3).requires_grad_(requires_grad=False)
+        self.down, self.up = nn.Parameter(down), nn.Parameter(up)
+
+    def forward(self, x):
+        return self.base(x) + x @ self.down @ self.up  # here
+
+
+def adapted(down, up):
+    return lambda: zoo.classifier(Adapted(down, up), zoo.classes(4))
+
+
+def test_two_factors_of_a_product_that_are_both_zero(caught):
+    finding, line = caught(RULE, adapted(torch.zeros(4, 2), torch.zeros(2, 3)))
+    assert "down, up started as one constant" in finding.message
+    assert line.endswith("# here")
+
+
+class Placeholder(nn.Module):
+    """Stands for what is missing, with a penalty on its size; in this batch nothing is missing."""
+
+    def __init__(self):
+        super().__init__()
+        self.missing, self.body = nn.Parameter(torch.zeros(4)), nn.Linear(4, 3)
+
+    def forward(self, x):
+        known = torch.where(x.isnan(), self.missing, x)
+        return self.body(known) + self.missing.pow(2).sum()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        adapted(torch.randn(4, 2), torch.zeros(2, 3)),
+        adapted(torch.zeros(4, 2), torch.randn(2, 3)),
+        lambda: zoo.classifier(Placeholder(), zoo.classes(4)),
+    ],
+    ids=["up is zero", "down is zero", "not in this batch"],
+)
+def test_one_zero_alone_is_silent(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings
 
 
 def test_a_dead_layer_is_an_info():

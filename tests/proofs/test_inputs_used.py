@@ -122,6 +122,28 @@ def test_the_same_input_for_both_branches(caught):
     assert finding.evidence["input"] == "right"
 
 
+def test_the_mask_embedded_in_place_of_the_words(caught):
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed, self.head = nn.Embedding(9, 8), nn.Linear(8, 3)
+
+        def forward(self, words, mask):
+            z = self.embed(mask) * mask[..., None]
+            return self.head(z.sum(1) / mask.sum(1, keepdim=True))
+
+    def build():
+        mask = (torch.arange(5) < torch.tensor([5, 3, 4, 2, 5, 1])[:, None]).long()
+        batch = {"words": torch.randint(1, 9, (6, 5)) * mask, "mask": mask}
+        batch["y"] = torch.tensor([0, 1, 2, 1, 0, 2])
+        return pairs.learner(
+            Reader(), batch, lambda m, b: F.cross_entropy(m(b["words"], b["mask"]), b["y"])
+        )
+
+    finding, _ = caught(RULE, build)
+    assert finding.evidence["input"] == "words"
+
+
 def test_an_argument_that_is_not_used_is_a_warning():
     def build():
         return pair(lambda m, left, _: m.first(left) + m.second(left), torch.randn(6, 9))
@@ -150,6 +172,46 @@ def mask_that_a_model_need_not_read():
     return pair(lambda m, left, _: m.first(left), (torch.randn(6, 4) > 0).float())
 
 
+def edges_of_a_graph():
+    """They come in two rows, from where and to where; the batch has as many rows as nodes."""
+
+    class Graph(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.head = nn.Linear(4, 8), nn.Linear(8, 3)
+
+        def forward(self, x, edges):
+            z = self.inner(x).relu()
+            return self.head(z.index_add(0, edges[1], z[edges[0]]))
+
+    def loss_of(model, batch):
+        return F.cross_entropy(model(batch["x"], batch["edges"]), batch["y"])
+
+    batch = {**pairs.labelled(4), "edges": torch.randint(0, 6, (2, 9))}
+    return pairs.learner(Graph(), batch, loss_of)
+
+
+def series_that_is_its_own_label():
+    """Beside it the batch holds lengths alone, which the loss reads and the model does not."""
+
+    def loss_of(model, batch):
+        given = F.pad(batch["series"][:, :-1], (1, 0))[..., None]
+        known = torch.arange(8) < batch["lengths"][:, None]
+        return ((model(given)[0].squeeze(-1) - batch["series"]) * known).pow(2).mean()
+
+    batch = {"series": torch.randn(6, 8), "lengths": torch.tensor([8, 5, 6, 8, 7, 3])}
+    return pairs.learner(nn.GRU(1, 1, batch_first=True), batch, loss_of, target="series")
+
+
+def weights_that_are_no_numbers():
+    """What happened to them is for another rule to say."""
+
+    def loss_of(model, batch):
+        return F.cross_entropy(model(batch["x"]), batch["y"]) * torch.nan
+
+    return pairs.learner(zoo.mlp(), pairs.labelled(4), loss_of)
+
+
 def sum_over_a_set():
     """The rows are the points of one set, whose order does not matter."""
 
@@ -171,6 +233,9 @@ def sum_over_a_set():
         branch_behind_a_gate_of_zero,
         privileged_input_of_training,
         mask_that_a_model_need_not_read,
+        edges_of_a_graph,
+        series_that_is_its_own_label,
+        weights_that_are_no_numbers,
         sum_over_a_set,
         pairs.autoencoder_that_samples,
         pairs.two_views_and_no_labels,

@@ -55,16 +55,17 @@ def test_classes_that_are_reshaped_instead_of_exchanged(caught):
     assert "reshaped" in finding.message
 
 
-def segmentation(arrange):
+def segmentation(arrange, width=5):
     def loss_of(model, batch):
         return F.cross_entropy(*arrange(model(batch["x"]), batch["y"]))
 
-    batch = {"x": torch.randn(4, 1, 5, 5), "y": torch.randint(0, 3, (4, 5, 5))}
+    batch = {"x": torch.randn(4, 1, 5, width), "y": torch.randint(0, 3, (4, 5, width))}
     return tokens.trainee(nn.Conv2d(1, 3, 3, padding=1), batch, loss_of)
 
 
-def test_an_image_flattened_before_its_channels_are_last(caught):
-    caught(RULE, lambda: segmentation(lambda out, y: (out.reshape(-1, 3), y.flatten())))
+@pytest.mark.parametrize("width", [5, 6])
+def test_an_image_flattened_before_its_channels_are_last(caught, width):
+    caught(RULE, lambda: segmentation(lambda out, y: (out.reshape(-1, 3), y.flatten()), width))
 
 
 def image_right():
@@ -84,6 +85,16 @@ def anchors():
 
     batch = {"x": torch.randn(4, 1, 6, 6), "y": torch.randint(0, 3, (4, 2, 6, 6))}
     return tokens.trainee(nn.Conv2d(1, 6, 3, padding=1), batch, loss_of)
+
+
+def a_place_along_the_width():
+    """Each of three points is classified by where it lies along the width of its own map."""
+
+    def loss_of(model, batch):
+        return F.cross_entropy(model(batch["x"]).mean(2).flatten(0, 1), batch["y"].flatten())
+
+    batch = {"x": torch.randn(4, 1, 5, 6), "y": torch.randint(0, 6, (4, 3))}
+    return tokens.trainee(nn.Conv2d(1, 3, 3, padding=1), batch, loss_of)
 
 
 def regression_over_time():
@@ -115,6 +126,7 @@ LOOK_ALIKES = [
     image_right,
     image_flattened_right,
     anchors,
+    a_place_along_the_width,
     regression_over_time,
     confident_language_model,
     confident_tagger,

@@ -1,5 +1,8 @@
 """Bugs of the class `labels-used`."""
 
+from collections import namedtuple
+from dataclasses import make_dataclass
+
 import pairs
 import pytest
 import torch
@@ -49,6 +52,52 @@ def test_labels_of_another_batch(caught):
         return with_loss(lambda m, b: F.cross_entropy(m(b["x"]), old), batch=batch)
 
     caught(RULE, build)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        make_dataclass("Sample", ["image", "label"]),
+        namedtuple("Pair", ["label", "image"]),  # noqa: PYI024 - as data sets return it
+    ],
+)
+def test_labels_in_a_field_of_a_record(caught, record):
+    def build(constant=True):  # noqa: FBT002 - a variant, not a switch
+        def loss_of(model, batch):
+            return F.cross_entropy(model(batch.image), batch.label * (not constant))
+
+        known = pairs.labelled(4)
+        batch = record(image=known["x"], label=known["y"])
+        return pairs.learner(zoo.mlp(), batch, loss_of, target="label")
+
+    caught(RULE, build)
+    right = torchproof.prove(lambda: build(constant=False), rules=[RULE])
+    assert right.passed
+    assert not right.skipped
+
+
+def test_words_that_a_model_of_zeros_is_asked_for_are_labels():
+    """At first every answer is 0, whatever is asked; the gradient is not."""
+
+    class Pairs(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.outer = nn.Embedding(9, 4), nn.Embedding(9, 4)
+            nn.init.zeros_(self.outer.weight)
+
+        def forward(self, word, other):
+            return (self.inner(word) * self.outer(other)).sum(-1)
+
+    def build():
+        batch = {"word": torch.arange(6), "other": torch.arange(6) + 2}
+        return pairs.learner(
+            Pairs(),
+            batch,
+            lambda m, b: -F.logsigmoid(m(b["word"], b["other"])).mean(),
+            target="other",
+        )
+
+    assert not torchproof.prove(build, rules=[RULE]).findings
 
 
 def test_a_step_that_learns_without_them_is_warned():

@@ -39,7 +39,14 @@ WRONG = {
     "log_softmax over the batch": lambda o, y: F.nll_loss(o.log_softmax(0), y),  # here
     "logarithm of a softmax over the batch": lambda o, y: F.nll_loss(o.softmax(0).log(), y),  # here
     "log_softmax of a softmax": lambda o, y: F.nll_loss(o.softmax(1).log_softmax(1), y),  # here
+    "logsigmoid of a sigmoid": lambda o, y: -F.logsigmoid(o.sigmoid()).mean(),  # here
     "kl_div of probabilities": lambda o, y: F.kl_div(o.softmax(1), onehot(y)),  # here
+    "kl_div of a log_softmax of a softmax": lambda o, y: F.kl_div(  # here
+        o.softmax(1).log_softmax(1), onehot(y)
+    ),
+    "sigmoid of a sigmoid": lambda o, y: F.binary_cross_entropy(  # here
+        o.sigmoid().sigmoid(), onehot(y)
+    ),
     "kl_div of logits": lambda o, y: F.kl_div(o, onehot(y)),  # here
     "kl_div with a logarithmic target": lambda o, y: F.kl_div(  # here
         o.log_softmax(1), (onehot(y) + 0.1).log()
@@ -90,6 +97,48 @@ def test_per_position_classes_are_read_on_axis_one(caught):
 
     finding, _ = caught(RULE, build)
     assert "softmax runs over axis 2" in finding.message
+
+
+def tagger(logarithms):
+    model = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 3))
+    batch = {"x": torch.randn(4, 7, 4), "y": torch.randint(0, 3, (4, 7))}
+    return lookalikes.trained_with(
+        lambda m, b: F.nll_loss(logarithms(m(b["x"])), b["y"].flatten()),  # here
+        model,
+        batch,
+    )
+
+
+SCATTERED = {
+    "over times": lambda o: o.log_softmax(1).flatten(0, 1),
+    "over rows": lambda o: o.log_softmax(0).reshape(-1, 3),
+    "of classes reshaped": lambda o: o.transpose(1, 2).log_softmax(1).reshape(-1, 3),
+}
+
+
+@pytest.mark.parametrize("logarithms", SCATTERED.values(), ids=SCATTERED)
+def test_classes_that_are_not_those_of_the_softmax(caught, logarithms):
+    _, line = caught(RULE, lambda: tagger(logarithms))
+    assert line.endswith("# here")
+
+
+TOGETHER = {
+    "flattened": lambda o: o.log_softmax(-1).flatten(0, 1),
+    "classes moved": lambda o: o.transpose(1, 2).log_softmax(1).transpose(1, 2).reshape(-1, 3),
+    "in half precision": lambda o: o.bfloat16().log_softmax(-1).flatten(0, 1).float(),
+    "some of them": lambda o: torch.cat([o, o], 2).log_softmax(-1)[..., :3].flatten(0, 1),
+    "with classes that cannot be": lambda o: (
+        o.masked_fill(torch.tensor([False, False, True]), -torch.inf)
+        .log_softmax(-1)
+        .clamp(min=-9)
+        .view(-1, 3)
+    ),
+}
+
+
+@pytest.mark.parametrize("logarithms", TOGETHER.values(), ids=TOGETHER)
+def test_classes_that_stay_together_are_right(logarithms):
+    assert not torchproof.prove(lambda: tagger(logarithms), rules=[RULE]).findings
 
 
 def test_losses_that_are_only_logged_do_not_matter():

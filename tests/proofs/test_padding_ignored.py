@@ -91,6 +91,28 @@ def test_a_loss_that_counts_padding(caught):
     assert finding.evidence["padded places counted"] == int((7 - LENGTHS).sum())
 
 
+def heights(loss_of):
+    """One number for each place."""
+    batch = sentences()
+    batch["y"] = torch.randn(6, 7) * batch["mask"]
+    model = Reader()
+    model.head = nn.Sequential(nn.Linear(8, 1), nn.Flatten())
+
+    def loss(model, batch):
+        return loss_of((model(batch["x"], batch["mask"]) - batch["y"]) ** 2, batch["mask"])
+
+    return pairs.learner(model, batch, loss)
+
+
+def test_a_regression_that_counts_padding(caught):
+    finding, _ = caught(RULE, lambda: heights(lambda error, mask: error.mean()))
+    assert finding.message.startswith("The loss counts padding")
+
+
+def regression_of_what_is_no_padding():
+    return heights(lambda error, mask: (error * mask).sum() / mask.sum())
+
+
 def test_a_predict_of_ones_own(caught):
     def build():
         trainee = classifier(Reader(masked_mean))
@@ -403,6 +425,7 @@ def mask_of_global_attention():
 
 
 RIGHT = [
+    regression_of_what_is_no_padding,
     masked,
     masked_with_a_large_negative_number,
     mean_in_float32_whatever_the_model_is_in,

@@ -53,6 +53,20 @@ def test_an_optimizer_of_another_copy(caught):
     assert finding.evidence["parameters"] == 4
 
 
+def test_an_optimizer_of_the_averaged_copy_alone(caught):
+    """Both are models of the trainee; nothing that the optimizer holds ever gets a gradient."""
+
+    def build():
+        model = net()
+        average = copy.deepcopy(model).requires_grad_(requires_grad=False)
+        optimizer = torch.optim.Adam(average.parameters())  # here
+        trainee = zoo.classifier(model, zoo.classes(4), optimizer)
+        return torchproof.Trainee({"model": model, "average": average}, trainee.batch, trainee.step)
+
+    _, line = caught(RULE, build)
+    assert line.endswith("# here")
+
+
 def test_biases_dropped_by_a_filter(caught):
     def build():
         model = net()
@@ -264,6 +278,85 @@ class Streams(nn.Module):
             late = to_edge(edge + x).relu()
             edge = late if self.chained else edge
         return self.head(x)
+
+
+class Anew(nn.Module):
+    """Makes a layer at each call."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.body, self.head, self.layer = nn.Linear(4, 8), nn.Linear(8, 3), layer
+
+    def forward(self, x):
+        return self.head(self.layer()(self.body(x)))  # here
+
+
+def test_a_layer_made_anew_at_each_call(caught):
+    finding, line = caught(
+        RULE, lambda: zoo.classifier(Anew(lambda: nn.Linear(8, 8)), zoo.classes(4))
+    )
+    assert line.endswith("# here")
+    assert "__init__" in finding.remedy
+
+
+@pytest.mark.parametrize("layer", [lambda: nn.LayerNorm(8), nn.Tanh, lambda: nn.Dropout(0.1)])
+def test_a_layer_made_anew_that_is_always_the_same_is_no_error(layer):
+    assert torchproof.prove(
+        lambda: zoo.classifier(Anew(layer), zoo.classes(4)), rules=[RULE]
+    ).passed
+
+
+class Coded(nn.Module):
+    """Goes through a code of whole numbers."""
+
+    def __init__(self, code):
+        super().__init__()
+        self.encode, self.decode, self.code = nn.Linear(4, 8), nn.Linear(8, 3), code
+
+    def forward(self, x):
+        return self.decode(self.code(self.encode(x)))
+
+
+@pytest.mark.parametrize("code", [torch.round, torch.sign, lambda z: (4 * z).floor() / 4])
+def test_a_step_function_on_the_only_way_to_the_loss(caught, code):
+    finding, _ = caught(RULE, lambda: zoo.classifier(Coded(code), zoo.classes(4)))
+    assert "encode.weight, encode.bias" in finding.message
+    assert "detach" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    "code", [lambda z: z + (z.round() - z).detach(), lambda z: z.round() + z, torch.relu]
+)
+def test_a_way_beside_the_step_function_is_silent(code):
+    build = lambda: zoo.classifier(Coded(code), zoo.classes(4))  # noqa: E731 - as the others
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+class Routed(nn.Module):
+    """Each row goes to the expert that the gate prefers; the others do not run."""
+
+    def __init__(self, experts):
+        super().__init__()
+        self.gate, self.spare = nn.Linear(4, experts), nn.Linear(4, 3)
+        self.experts = nn.ModuleList(nn.Linear(4, 3) for _ in range(experts))
+
+    def forward(self, x):
+        shares, chosen = self.gate(x).softmax(1).max(1)
+        logits = x.new_zeros(len(x), 3)
+        for index in chosen.unique().tolist():
+            rows = (chosen == index).nonzero().squeeze(1)
+            logits = logits.index_add(0, rows, self.experts[index](x[rows]) * shares[rows, None])
+        return logits
+
+
+def test_experts_that_this_batch_does_not_ask_are_an_info():
+    findings = torchproof.prove(
+        lambda: zoo.classifier(Routed(12), zoo.classes(4)), rules=[RULE]
+    ).findings
+    assert {each.severity: "spare" in each.message for each in findings} == {
+        "info": False,
+        "warning": True,
+    }
 
 
 def test_the_last_layer_of_a_stream_that_ends_before_is_a_warning():

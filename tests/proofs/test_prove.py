@@ -122,7 +122,7 @@ ABOUT_SOMETHING_SPECIAL = {
     *("labels-used", "label-leak", "inputs-used", "sample-pairing"),
     *("class-ids", "rows-predicted", "trained-prediction"),
     *("worker-randomness", "worker-shards", "epoch-order", "replica-parity"),
-    *("accumulation-parity", "compile-parity", "cache-parity"),
+    *("accumulation-parity", "compile-parity", "cache-parity", "evaluation-mean"),
 }
 
 

@@ -40,6 +40,49 @@ def test_dropout_that_never_stops(caught):
     assert finding.evidence["operation"] == "dropout"
 
 
+def bernoulli(x):
+    return x * x.new_empty(len(x), 1).bernoulli_(0.8) / 0.8  # here
+
+
+def floored(x):
+    mask = (0.8 + torch.rand(len(x), 1)).floor_()  # here
+    return x.div(0.8) * mask
+
+
+def compared(x):
+    return x * (torch.rand_like(x) < 0.8).float()  # here
+
+
+class Residual(nn.Module):
+    """A branch whose paths are dropped as ``drop`` does it."""
+
+    def __init__(self, drop):
+        super().__init__()
+        self.body, self.head, self.drop = nn.Linear(4, 4), nn.Linear(4, 3), drop
+
+    def forward(self, x):
+        return self.head(x + self.drop(self.body(x)))
+
+
+@pytest.mark.parametrize("drop", [bernoulli, floored, compared])
+def test_dropout_written_out_that_never_stops(caught, drop):
+    _, line = caught(RULE, lambda: predicting(None, Residual(drop)))
+    assert line.endswith("# here")
+
+
+def noise_that_is_added():
+    return predicting(None, Residual(lambda x: x + 0.1 * torch.rand_like(x)))
+
+
+def noise_that_scales():
+    return predicting(None, Residual(lambda x: x * (0.5 + torch.rand_like(x))))
+
+
+def binary_code():
+    """Samples bits and reads them, in training as in prediction."""
+    return predicting(None, Residual(lambda x: torch.bernoulli(x.sigmoid()) + x - x.detach()))
+
+
 def test_attention_that_drops_in_eval(caught):
     class Model(nn.Module):
         def __init__(self):
@@ -71,6 +114,20 @@ def test_state_carried_from_call_to_call(caught):
 
     finding, _ = caught(RULE, lambda: predicting(None, Model()))
     assert "carried over" in finding.message
+
+
+def test_what_is_carried_from_another_batch(caught):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head, self.last = nn.Linear(8, 3), None
+
+        def forward(self, x):
+            before = x if self.last is None else self.last
+            self.last = x
+            return self.head(torch.cat([before, x], 1))
+
+    caught(RULE, lambda: predicting(None, Model()))
 
 
 def test_the_batch_changed_in_place(caught):
@@ -118,6 +175,64 @@ def test_another_default_dtype(caught):
         return model.eval()(x).detach()
 
     caught(RULE, lambda: predicting(predict))
+
+
+def evaluating(evaluate, noisy=lambda x: x):
+    """The step gives the model ``noisy`` inputs; ``evaluate`` gets model, inputs and labels."""
+    model = zoo.mlp()
+    return pairs.learner(
+        model,
+        pairs.labelled(4),
+        lambda m, b: F.cross_entropy(m(noisy(b["x"])), b["y"]),
+        evaluate=lambda batch: evaluate(model.eval(), batch["x"], batch["y"]),
+    )
+
+
+def seeding(model, x, y):
+    torch.manual_seed(0)
+    return F.cross_entropy(model(x + torch.randn_like(x)), y)
+
+
+def in_float64_for_ever(model, x, y):
+    torch.set_default_dtype(torch.float64)
+    return F.cross_entropy(model(x), y)
+
+
+def in_place(model, x, y):
+    return F.cross_entropy(model(x.mul_(2)), y)
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "sentence"),
+    [
+        (seeding, "Evaluating seeds torch"),
+        (in_float64_for_ever, "Evaluating leaves a switch of torch in another position"),
+        (in_place, "Evaluating changes the batch it is given: x."),
+    ],
+)
+def test_an_evaluation_that_leaves_something_behind(caught, evaluate, sentence):
+    finding, _ = caught(RULE, lambda: evaluating(evaluate))
+    assert finding.message.startswith(sentence)
+
+
+def test_the_augmentation_of_training_while_evaluating(caught):
+    def evaluate(model, x, y):
+        return F.cross_entropy(model(jittered(x)), y)
+
+    _, line = caught(RULE, lambda: evaluating(evaluate, jittered))
+    assert line.endswith("# here")
+
+
+def evaluated_without_noise():
+    return evaluating(lambda model, x, y: F.cross_entropy(model(x), y), jittered)
+
+
+def evaluated_with_a_generator_of_its_own():
+    def evaluate(model, x, y):
+        noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+        return F.cross_entropy(model(x + noise), y)
+
+    return evaluating(evaluate)
 
 
 def test_taking_the_labels_out_is_no_change():
@@ -228,6 +343,11 @@ def test_monte_carlo_dropout_is_warned():
     "build",
     [
         augmented_in_training_only,
+        noise_that_is_added,
+        noise_that_scales,
+        binary_code,
+        evaluated_without_noise,
+        evaluated_with_a_generator_of_its_own,
         mean_over_augmented_inputs,
         noise_beside_the_input,
         denoising,

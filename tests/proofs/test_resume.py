@@ -40,6 +40,75 @@ def test_momentum_kept_in_an_attribute(caught):
     assert "Momentum.memory changes while training and is not in the state_dict" in finding.message
 
 
+class Signs(torch.optim.Optimizer):
+    """Moves by the sign of an average, kept in ``self.state`` or not."""
+
+    def __init__(self, params, saved=False):  # noqa: FBT002 - a variant, not a switch
+        super().__init__(params, {"lr": 0.01})
+        self.saved, self.averages = saved, {}
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for each in self.param_groups[0]["params"]:
+            kept = self.state[each] if self.saved else self.averages.setdefault(each, {})
+            old = kept.setdefault("average", torch.zeros_like(each))
+            each.sub_(old.mul_(0.9).add_(each.grad, alpha=0.1).sign(), alpha=0.01)
+
+
+def test_an_average_of_which_only_the_sign_is_used(caught):
+    caught(RULE, with_optimizer(Signs))
+
+
+class Warmup(torch.optim.lr_scheduler.LRScheduler):
+    def get_lr(self):
+        return [base * min(1.0, (self.last_epoch + 1) / 9) for base in self.base_lrs]
+
+
+class Forgetful(Warmup):
+    def state_dict(self):  # here
+        return {"base_lrs": self.base_lrs}
+
+
+class Brief(Warmup):
+    def state_dict(self):
+        return {"base_lrs": self.base_lrs, "last_epoch": self.last_epoch}
+
+
+def scheduled(kind):
+    def build():
+        model = zoo.mlp()
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        scheduler = kind(optimizer)
+        trainee = zoo.classifier(model, zoo.classes(4), optimizer, scheduler=scheduler)
+        inner = trainee.step
+
+        def step(batch):
+            loss = inner(batch)
+            scheduler.step()
+            return loss
+
+        trainee.step = step
+        return trainee
+
+    return build
+
+
+def test_a_schedule_that_forgets_where_it_is(caught):
+    finding, line = caught(RULE, scheduled(Forgetful))
+    assert line.endswith("# here")
+    assert "the next learning rate is" in finding.message
+
+
+@pytest.mark.parametrize("kind", [Warmup, Brief])
+def test_a_schedule_that_goes_on_is_silent(kind):
+    assert not torchproof.prove(scheduled(kind), rules=[RULE]).findings
+
+
+def test_an_average_that_is_saved_is_silent():
+    build = with_optimizer(lambda params: Signs(params, saved=True))
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
 def test_momentum_in_a_dictionary_by_position(caught):
     class Named(Momentum):
         def __init__(self, params):

@@ -1,5 +1,8 @@
 """A trainee refuses what it cannot be, in one sentence."""
 
+from collections import namedtuple
+from dataclasses import make_dataclass
+
 import pytest
 import torch
 from torch import nn
@@ -32,6 +35,20 @@ def trainee(**options):
 def test_a_wrong_argument_gets_one_clear_sentence(options, sentence):
     with pytest.raises(torchproof.TorchproofError, match=sentence):
         trainee(**options)
+
+
+Sample = make_dataclass("Sample", ["image", "label"])
+Pair = namedtuple("Pair", ["label", "image"])  # noqa: PYI024 - as data sets return it
+
+
+@pytest.mark.parametrize("batch", [Sample(1, 2), Pair(2, 1), {"image": 1, "label": 2}])
+def test_labels_are_a_field_of_a_record(batch):
+    assert trainee(batch=batch, target="label").labels == 2
+
+
+def test_a_method_of_the_batch_is_no_field():
+    with pytest.raises(torchproof.TorchproofError, match="no target 'values'"):
+        trainee(batch={"x": 1}, target="values")
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,39 @@ def test_a_negative_sign_in_front_of_the_mean(caught):
     caught(RULE, build)
 
 
+def by_hand(backward, returned, model=None, **options):
+    """A cross-entropy written out; backward starts at, and the step returns, what these make."""
+    model = model or zoo.mlp()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, **options)
+
+    def step(batch):
+        optimizer.zero_grad()
+        loss = -model(batch["x"]).log_softmax(1).gather(1, batch["y"][:, None]).mean()
+        backward(loss).backward()  # here
+        optimizer.step()
+        return returned(loss)
+
+    return Trainee(model, zoo.classes(4), step)
+
+
+def test_a_loss_written_out_and_negated(caught):
+    _, line = caught(RULE, lambda: by_hand(lambda loss: -loss, lambda loss: loss))
+    assert line.endswith("# here")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: by_hand(lambda loss: loss, lambda loss: loss),
+        lambda: by_hand(lambda loss: loss, lambda loss: -loss),
+        lambda: by_hand(lambda loss: -loss, lambda loss: loss, maximize=True),
+    ],
+    ids=["minimised", "likelihood returned", "maximised twice"],
+)
+def test_a_loss_written_out_is_silent(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
 def policy(loss_of, gain="advantage", model=None, **options):
     def build():
         batch = {

@@ -182,3 +182,25 @@ def weak_mask_bias(*, right: bool) -> Trainee:
 
     model = _Net()
     return trained(model, tokens(), lambda b: _next_token(model, b), target="labels")
+
+
+@case(38, "temporal CNN", "causality")
+def normalised_over_all_times(*, right: bool) -> Trainee:
+    """Group norm behind a causal convolution takes its statistics from the future, too."""
+
+    class _Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.head = nn.Conv1d(2, 6, 3), nn.Conv1d(6, 2, 1)
+            self.norm = nn.GroupNorm(2, 6)
+
+        def forward(self, x: Tensor) -> Tensor:
+            z = self.inner(functional.pad(x, (2, 0)))
+            if not right:
+                z = self.norm(z)  # wrong
+            return self.head(z.relu())
+
+    model = _Net()
+    series = torch.randn(4, 2, 13)
+    batch = {"x": series[..., :-1].clone(), "y": series[..., 1:].clone()}
+    return trained(model, batch, lambda b: functional.mse_loss(model(b["x"]), b["y"]), causal=True)

@@ -6,7 +6,17 @@ from __future__ import annotations
 
 import torch
 from benchmarks.faults.case import case
-from benchmarks.faults.parts import Batch, cnn, images, mlp, numbers, points, trained
+from benchmarks.faults.parts import (
+    Batch,
+    LanguageModel,
+    cnn,
+    images,
+    mlp,
+    numbers,
+    points,
+    tokens,
+    trained,
+)
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -204,6 +214,33 @@ def accumulation_not_divided(*, right: bool) -> Trainee:
         return total
 
     return Trainee(model, points(), step)
+
+
+@case(79, "decoder LM", "accumulation-parity")
+def labels_averaged_in_each_part(*, right: bool) -> Trainee:
+    """A token of a micro-batch with few tokens counts more than one of a full micro-batch."""
+    model = LanguageModel()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    batch = tokens()
+    batch["labels"][:1, 3:] = -100
+
+    def step(batch: Batch) -> Tensor:
+        optimizer.zero_grad()
+        labels = batch["labels"][:, 1:]
+        total = torch.zeros(())
+        for ids, asked in zip(batch["input_ids"].chunk(2), labels.chunk(2), strict=True):
+            logits = model(ids)[:, :-1].transpose(1, 2)
+            if right:
+                loss = functional.cross_entropy(logits, asked, reduction="sum")  # right
+                loss = loss / labels.ge(0).sum()  # right
+            else:
+                loss = functional.cross_entropy(logits, asked) / 2  # wrong
+            loss.backward()
+            total += loss.detach()
+        optimizer.step()
+        return total
+
+    return Trainee(model, batch, step, target="labels")
 
 
 @case(80, "regression")

@@ -1,5 +1,7 @@
 """Bugs of the graph: what no gradient reaches."""
 
+# ruff: noqa: SIM108 - wrong and right stand on lines of their own
+
 from __future__ import annotations
 
 import torch
@@ -164,3 +166,19 @@ def wrong_tensor_passed_on(*, right: bool) -> Trainee:
     model = _Net()
     batch = {"x": torch.randn(8, 6)}
     return trained(model, batch, lambda b: functional.mse_loss(model(b["x"]), b["x"]), target=None)
+
+
+@case(11, "quantised network", "parameter-sets")
+def code_rounded(*, right: bool) -> Trainee:
+    """``round`` passes no gradient on, unless it is led past it."""
+    encoder, decoder = nn.Linear(6, 8), nn.Linear(8, 3)
+
+    def loss(batch: Batch) -> Tensor:
+        code = encoder(batch["x"])
+        if right:
+            code = code + (code.round() - code).detach()  # right
+        else:
+            code = code.round()  # wrong
+        return functional.cross_entropy(decoder(code), batch["y"])
+
+    return trained(nn.Sequential(encoder, decoder), points(), loss)

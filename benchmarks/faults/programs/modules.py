@@ -6,7 +6,18 @@ from __future__ import annotations
 
 import torch
 from benchmarks.faults.case import case
-from benchmarks.faults.parts import Batch, cnn, images, mlp, numbers, points, sequences, trained
+from benchmarks.faults.parts import (
+    Batch,
+    LanguageModel,
+    cnn,
+    images,
+    mlp,
+    numbers,
+    points,
+    sequences,
+    tokens,
+    trained,
+)
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -208,3 +219,40 @@ def orthogonal_forgotten_for_ones(*, right: bool) -> Trainee:
         "reward": torch.randn(8),
     }
     return trained(model, batch, loss, target="reward")
+
+
+@case(63, "decoder LM", "shared-memory")
+def tied_by_data(*, right: bool) -> Trainee:
+    """Two parameters in one memory: each has its own part of the gradient and its own momentum."""
+    model = LanguageModel()
+    if right:
+        model.head.weight = model.embed.weight  # right
+    else:
+        model.head.weight.data = model.embed.weight.data  # wrong
+
+    def loss(batch: Batch) -> Tensor:
+        logits = model(batch["input_ids"])[:, :-1]
+        return functional.cross_entropy(logits.transpose(1, 2), batch["labels"][:, 1:])
+
+    return trained(model, tokens(), loss, target="labels")
+
+
+@case(18, "low-rank adapter", "identical-units")
+def both_factors_zero(*, right: bool) -> Trainee:
+    """A product of two zeros has no gradient for either; one of them has to be drawn."""
+
+    class _Adapted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.base = nn.Linear(6, 3).requires_grad_(requires_grad=False)
+            self.up = nn.Parameter(torch.zeros(2, 3))
+            if right:
+                self.down = nn.Parameter(torch.randn(6, 2))  # right
+            else:
+                self.down = nn.Parameter(torch.zeros(6, 2))  # wrong
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.base(x) + x @ self.down @ self.up
+
+    model = _Adapted()
+    return trained(model, points(), lambda b: functional.cross_entropy(model(b["x"]), b["y"]))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from benchmarks.faults.case import case
-from benchmarks.faults.parts import Batch, points, tokens, trained
+from benchmarks.faults.parts import Batch, numbers, points, tokens, trained
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -34,6 +34,26 @@ def temperature_lost_in_compilation(*, right: bool) -> Trainee:
 
     model = torch.compile(_Net(), backend="eager")
     return trained(model, points(), lambda b: functional.cross_entropy(model(b["x"]), b["y"]))
+
+
+@case(83, "regression", "compile-parity")
+def norm_lost_in_compilation(*, right: bool) -> Trainee:
+    """What the step calls is compiled, and skips a norm then; the trainee's model is not."""
+
+    class _Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.norm, self.head = nn.Linear(6, 16), nn.LayerNorm(16), nn.Linear(16, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = self.body(x)
+            if not right and torch.compiler.is_compiling():
+                return self.head(hidden.tanh()).squeeze(1)  # wrong
+            return self.head(self.norm(hidden).tanh()).squeeze(1)
+
+    model = _Net()
+    fast = torch.compile(model, backend="eager")
+    return trained(model, numbers(), lambda b: functional.mse_loss(fast(b["x"]), b["y"]))
 
 
 @case(84, "decoder LM", "cache-parity", quick=True)

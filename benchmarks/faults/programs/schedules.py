@@ -78,6 +78,27 @@ def clip_before_unscale(*, right: bool) -> Trainee:
     return Trainee(model, images(), step)
 
 
+@case(66, "MLP", "event-order")
+def update_by_scaled_gradients(*, right: bool) -> Trainee:
+    """The optimizer is asked itself, and nobody takes the loss scale back."""
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
+
+    def step(batch: Batch) -> Tensor:
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(batch["x"]), batch["y"])
+        scaler.scale(loss).backward()
+        if right:
+            scaler.step(optimizer)  # right
+            scaler.update()  # right
+        else:
+            optimizer.step()  # wrong
+        return loss
+
+    return Trainee(model, points(), step)
+
+
 @case(68, "MLP", "event-order")
 def scheduler_before_optimizer(*, right: bool) -> Trainee:
     """The first learning rate of the schedule is skipped."""

@@ -16,7 +16,8 @@ _PLAIN = (bool, int, float, complex, str, torch.Tensor, type(None))
 
 def plain_attributes(owner: Any) -> dict[str, Any]:
     """Return an object's own attributes that are plain values or collections of such."""
-    inherited = {*vars(torch.nn.Module()), *vars(_bare_optimizer()), "_opt_called"}
+    bare = torch.nn.Module() if isinstance(owner, torch.nn.Module) else _bare_optimizer()
+    inherited = {*vars(bare), "_opt_called"}
     registered = {id(each) for each in _registered(owner)}
     return {
         name: value

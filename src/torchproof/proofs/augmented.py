@@ -1,9 +1,9 @@
-"""Noise that the step adds to its inputs, seen again while predicting."""
+"""Noise that the step adds to its inputs, seen again while predicting or evaluating."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 
 from torchproof.proofs.batches import parted, plain_tensors
 from torchproof.proofs.bits import distance, same
@@ -21,29 +21,35 @@ if TYPE_CHECKING:
     from torchproof.proofs.batches import Parted
     from torchproof.proofs.bench import Bench
     from torchproof.proofs.probe import Call
+    from torchproof.proofs.trial import Trial
 
 _NOISE = ("rand", "randn", "rand_like", "randn_like", "normal", "normal_", "uniform_", "bernoulli")
 
 
 class Augmentation(NamedTuple):
-    """A line that draws noise both in the step and in ``predict``, and what it does there."""
+    """A line that draws noise both in the step and without it, and what it does there."""
 
     name: str
     location: str
     gap: float
 
 
-def augmentation(bench: Bench) -> Optional[Augmentation]:
-    """Find noise that changes an input of the batch on its way into the model while predicting.
+def augmentation(bench: Bench, use: Callable[[Trial], object]) -> Optional[Augmentation]:
+    """Find noise that changes an input of the batch on its way into the model.
 
     It counts if the step draws it at the same line, if the labels are compared with a model's
     output and are not the inputs themselves (denoising), and if nothing is predicted twice.
+
+    Args:
+        bench: Where the trainee comes from.
+        use: Predicts for the batch, or evaluates it.
     """
+    draws = bench.observation.draws
+    in_the_step = {(each.name, each.location) for each in draws if each.name in _NOISE}
     whole = parted(bench.trainee)
-    if bench.trainee.predict is None or not _supervised(bench, whole):
+    if not in_the_step or not supervised(bench, whole):
         return None
-    in_the_step = {(each.name, each.location) for each in bench.observation.draws}
-    calls, drawn = zip(*(_prediction(bench, seed) for seed in (bench.seed, bench.seed + 1)))
+    calls, drawn = zip(*(_used(bench, use, seed) for seed in (bench.seed, bench.seed + 1)))
     shared = [pair for pair in drawn[0] if pair in in_the_step and pair[1]]
     paths = [[call.path for call in each] for each in calls]
     if not shared or paths[0] != paths[1] or len(set(paths[0])) != len(paths[0]):
@@ -53,7 +59,7 @@ def augmentation(bench: Bench) -> Optional[Augmentation]:
     return Augmentation(name, str(location), max(gaps)) if any(gaps) else None
 
 
-def _supervised(bench: Bench, whole: Parted) -> bool:
+def supervised(bench: Bench, whole: Parted) -> bool:
     """Tell whether the loss compares labels of their own with an output."""
     if any(same(label, each) for label in whole.labels.values() for each in whole.inputs.values()):
         return False
@@ -64,14 +70,16 @@ def _supervised(bench: Bench, whole: Parted) -> bool:
     return any(mask.any() for change in changes for mask in change.told.values())
 
 
-def _prediction(bench: Bench, seed: int) -> tuple[list[Call], list[tuple[str, Optional[str]]]]:
-    """Predict; return the calls of models, and the lines that drew noise."""
+def _used(
+    bench: Bench, use: Callable[[Trial], object], seed: int
+) -> tuple[list[Call], list[tuple[str, Optional[str]]]]:
+    """Use a trial; return the calls of models, and the lines that drew noise."""
     with ExitStack() as stack:
         trial = stack.enter_context(restored(bench))
         stack.enter_context(fix_seed(seed))
         probe = stack.enter_context(watch(trial.trainee))
         drawn = stack.enter_context(drawings())
-        trial.predict()
+        use(trial)
     lines = [(each.name, each.location) for each in drawn if each.moved and each.name in _NOISE]
     return probe.calls, lines
 

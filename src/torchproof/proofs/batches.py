@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 import torch
 
+from torchproof.proofs.bits import distinct
 from torchproof.proofs.rule import Skip
+from torchproof.proofs.trainee import at, field_names
 from torchproof.proofs.trees import clone, map_tensors, named_tensors
 
 
@@ -42,6 +44,23 @@ class Parted(NamedTuple):
             raise Skip("inputs and labels do not share a batch dimension")
         return len(shared[0])
 
+    def has_own_inputs(self, *, dims: int = 1) -> bool:
+        """Tell whether there are inputs beside the labels, masks (two values) and whole numbers.
+
+        Whole numbers, one for each row, are no input of their own where a label is larger than one
+        number: they are its length or its class.
+
+        Args:
+            dims: How many dimensions such an input has at least.
+        """
+        large = any(each.dim() > 1 for each in self.labels.values())
+        return any(
+            each.dim() >= dims
+            and len(distinct(each)) > len(("hidden", "seen"))
+            and (each.dim() > 1 or each.is_floating_point() or not large)
+            for each in self.inputs.values()
+        )
+
     def change(self, change: Change, *, labels: bool) -> Any:
         """Return the batch with its labels changed, or with its inputs changed."""
         chosen = {id(each) for each in (self.labels if labels else self.inputs).values()}
@@ -59,7 +78,7 @@ def parted(trainee: Trainee) -> Parted:
         except Exception as error:
             what = f"the labels of the batch cannot be replaced ({type(error).__name__}: {error})"
             raise Skip(what) from error
-        labels = plain_tensors(fresh)
+        labels = {name or str(trainee.target): each for name, each in plain_tensors(fresh).items()}
     known = {id(each) for each in labels.values()}
     inputs = {name: each for name, each in plain_tensors(batch).items() if id(each) not in known}
     return Parted(batch, inputs, labels)
@@ -121,13 +140,16 @@ def another_row(tensors: dict[str, torch.Tensor], row: int, rows: int) -> Option
 def _key(trainee: Trainee) -> Any:
     """Return the key of the labels; a pair has them in the second place."""
     try:
-        trainee.batch[trainee.target]
+        at(trainee.batch, trainee.target)
     except (KeyError, IndexError, TypeError):
         return 1
     return trainee.target
 
 
 def _with(batch: Any, key: Any, value: Any) -> Any:
+    if isinstance(batch, tuple) and key in field_names(batch):
+        named: Any = batch
+        return named._replace(**{key: value})
     if isinstance(batch, tuple):
         items = [value if index == key else each for index, each in enumerate(batch)]
         return type(batch)(*items) if hasattr(batch, "_fields") else type(batch)(items)

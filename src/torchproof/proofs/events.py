@@ -65,7 +65,7 @@ class Chronicle:
         single = isinstance(root, torch.Tensor) and root.numel() == 1
         value = float(root.detach()) if single and not root.is_complex() else None
         scale = self._scaled[id(root)][1] if id(root) in self._scaled else 1.0
-        facts = {"made": maker(root), "nonzero": set(), "not finite": set()}
+        facts = {"made": maker(root), "nonzero": set(), "not finite": set(), "left": {}}
         self.note("backward", leaves, root=value, scale=scale, **facts)
 
     def delivered(self, parameter: torch.Tensor) -> None:
@@ -75,10 +75,25 @@ class Chronicle:
         if last is None or grad is None:
             return
         values = grad.coalesce().values() if grad.is_sparse else grad.detach()
+        last.facts["left"][id(parameter)] = _version(grad)
         if bool(values.any()):
             last.facts["nonzero"].add(id(parameter))
         if not bool(torch.isfinite(values).all()):
             last.facts["not finite"].add(id(parameter))
+
+    def update(self, optimizer: Optimizer) -> None:
+        """Write an update down: whether it finds the gradients as a backward pass left them.
+
+        ``unscales``: a GradScaler has told the optimizer to divide by the loss scale itself.
+        """
+        held = held_by([optimizer])
+        left: dict[int, Any] = {}
+        for each in (event for event in self.events if event.kind == "backward"):
+            left.update(each.facts["left"])
+        grads = {id(each): each.grad for each in held if each.grad is not None}
+        as_left = all(_version(grad) == left.get(key) for key, grad in grads.items())
+        unscales = getattr(optimizer, "grad_scale", None) is not None
+        self.note("update", held, optimizer=optimizer, as_left=as_left, unscales=unscales)
 
     def operation(self, name: str) -> None:
         """Recognise gradient clipping by the torch function that calls this operation."""
@@ -99,7 +114,8 @@ class Chronicle:
         several = given if isinstance(given, list) else self._with_gradients(grads)
         some = any(bool(each.any()) for each in grads)
         limit = local.get("max_norm", local.get("clip_value", 0.0))
-        self.note("clip", several, limit=float(limit), empty=not some)
+        nothing = isinstance(given, list) and not given
+        self.note("clip", several, limit=float(limit), empty=not some, nothing=nothing)
 
     def _with_gradients(self, grads: Iterable[torch.Tensor]) -> list[torch.Tensor]:
         memory = {each.data_ptr() for each in grads}
@@ -134,6 +150,11 @@ class Chronicle:
         inner = getattr(scheduler, "_schedulers", [])
         owners = [getattr(each, "optimizer", None) for each in (scheduler, *inner)]
         self.note("schedule", held_by(owners))
+
+
+def _version(grad: torch.Tensor) -> tuple[int, int]:
+    """Tell a gradient's memory and how often it was written to."""
+    return id(grad), grad._version  # noqa: SLF001 - torch has no public name for it
 
 
 def held_by(optimizers: Iterable[Optional[Optimizer]]) -> list[torch.Tensor]:

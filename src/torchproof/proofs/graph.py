@@ -8,6 +8,8 @@ import torch
 
 
 _BACKWARD = (torch.Tensor.backward, torch.autograd.backward)
+# Constant between their steps: torch gives them a gradient of 0.
+_STEPS = ("Round", "Sign", "Floor", "Ceil", "Trunc")
 
 
 def leaves(
@@ -29,13 +31,25 @@ def leaves(
     return _behind(_sequence(args[0] if args else kwargs["tensors"]))
 
 
+def flat_leaves(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> set[int]:
+    """Return the ids of the leaves whose only ways to the loss lead through step functions.
+
+    Their gradient is 0 whatever happens. Empty if the function is not ``backward``.
+    """
+    if function not in _BACKWARD or kwargs.get("inputs") is not None:
+        return set()
+    roots = _sequence(args[0] if args else kwargs["tensors"])
+    all_, sloped = ({id(each) for each in _behind(roots, stop)} for stop in ((), _STEPS))
+    return all_ - sloped
+
+
 def _sequence(tensors: Any) -> list[torch.Tensor]:
     several = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
     return [each for each in several if isinstance(each, torch.Tensor)]
 
 
-def _behind(roots: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Walk from the roots to every leaf that will accumulate a gradient."""
+def _behind(roots: list[torch.Tensor], stop: tuple[str, ...] = ()) -> list[torch.Tensor]:
+    """Walk from the roots to every leaf that will accumulate a gradient, but not through a stop."""
     waiting = [root.grad_fn for root in roots]
     found: list[torch.Tensor] = []
     visited: set[Any] = set()
@@ -44,6 +58,8 @@ def _behind(roots: list[torch.Tensor]) -> list[torch.Tensor]:
         if node is None or node in visited:
             continue
         visited.add(node)
+        if type(node).__name__.partition("Backward")[0] in stop:
+            continue
         if hasattr(node, "variable"):
             found.append(node.variable)
         waiting += [parent for parent, _ in node.next_functions]

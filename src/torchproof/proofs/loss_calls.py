@@ -17,17 +17,26 @@ _TRANSPARENT = (
     *("Slice", "Select", "Index", "IndexSelect", "MaskedSelect", "ToCopy", "Clone", "Alias"),
     *("Expand", "Split", "Unbind"),
 )
+# These also keep all values.
+_REARRANGING = (
+    *("View", "UnsafeView", "ReshapeAlias", "Transpose", "T", "Permute", "Squeeze", "Unsqueeze"),
+    *("Clone", "Alias"),
+)
 _AFFINE = ("Addmm", "Linear", "Mm", "Bmm", "Baddbmm", "Addbmm", "Convolution", "Mv")
 _NEEDED = ("input", "target")
 _MATRIX = 2
 
 
 class Maker(NamedTuple):
-    """The operation that made a tensor: its name, its axis, and whether the axis is certain."""
+    """The operation that made a tensor: its name, its axis (None: not certain) and that axis' size.
+
+    ``whole``: the tensor holds all that the operation made, in whatever order.
+    """
 
     name: str
     axis: Optional[int]
     size: int
+    whole: bool = False
 
 
 class LossCall(NamedTuple):
@@ -35,9 +44,10 @@ class LossCall(NamedTuple):
 
     ``maker`` made the input, ``before`` the input of that; ``distribution``: the values along the
     class axis are probabilities; ``over_rows``: their exponentials are, but along the rows and not
-    along the classes; ``log_total`` is the largest logarithm of the classes' summed
-    probabilities where the input is read as log-probabilities; ``negative``: the target holds
-    negative numbers.
+    along the classes; ``scattered``: they are all that a ``log_softmax`` made, but not along the
+    classes; ``log_total`` is the largest logarithm of the classes' summed probabilities where the
+    input is read as log-probabilities; ``negative``: the target holds negative numbers; ``asked``
+    counts its class ids that are not ignored.
     """
 
     name: str
@@ -52,14 +62,17 @@ class LossCall(NamedTuple):
     log_target: bool
     distribution: bool
     over_rows: bool
+    scattered: bool
     log_total: float
     negative: bool
+    asked: int
     result: Optional[float]
 
 
 LOSSES = (
     *("cross_entropy", "nll_loss", "binary_cross_entropy_with_logits", "kl_div"),
     *("binary_cross_entropy", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"),
+    "log_sigmoid",
 )
 
 
@@ -98,7 +111,8 @@ def loss_call(
     axis = values.dim() - 1 if name == "kl_div" or values.dim() < _MATRIX else 1
     first, before = maker(values)
     numbers = isinstance(target, torch.Tensor) and target.is_floating_point()
-    single = isinstance(result, torch.Tensor) and result.numel() == 1
+    compared = target is not None and isinstance(result, torch.Tensor)
+    single = compared and result.numel() == 1
     return LossCall(
         name=name,
         call=call,
@@ -112,10 +126,20 @@ def loss_call(
         log_target=bool(given.get("log_target", False)),
         distribution=_distribution(plain, axis, values.dtype) if values.dim() else False,
         over_rows=_over_rows(plain, values.dtype),
+        scattered=first.name == "LogSoftmax" and first.whole and _apart(plain, axis, values.dtype),
         log_total=float(plain.logsumexp(axis).max()) if values.dim() else 0.0,
         negative=bool((target < 0).any()) if numbers and target is not None else False,
+        asked=_asked(given),
         result=float(result.detach()) if single else None,
     )
+
+
+def _asked(given: dict[str, Any]) -> int:
+    """Count the class ids among the targets that are not ignored."""
+    target = given.get("target")
+    if not isinstance(target, torch.Tensor) or target.is_floating_point():
+        return 0
+    return int((target != given.get("ignore_index", -100)).sum())
 
 
 def _is_wrapped(tensor: torch.Tensor) -> bool:
@@ -143,20 +167,27 @@ def _over_rows(values: torch.Tensor, dtype: torch.dtype) -> bool:
     return _distribution(shares, 0, dtype) and not _distribution(shares, 1, dtype)
 
 
+def _apart(logarithms: torch.Tensor, axis: int, dtype: torch.dtype) -> bool:
+    """Tell whether the probabilities along an axis do not sum to 1 somewhere."""
+    gaps = (logarithms.exp().sum(axis) - 1).abs()
+    return bool((gaps > rounding(logarithms.shape[axis], dtype)).any())
+
+
 def _made(node: Any, tensor: Any) -> tuple[Maker, Any]:
-    moved = False
+    moved, whole = False, True
     while node is not None:
         name = type(node).__name__.partition("Backward")[0]
         if name not in _TRANSPARENT or not node.next_functions:
             break
         moved = moved or name not in ("ToCopy", "Clone", "Alias")
+        whole = whole and name in _REARRANGING
         node = node.next_functions[0][0]
     if node is None:
         return Maker("", None, 0), None
     axis = getattr(node, "_saved_dim", None)
     if moved or not isinstance(axis, int):
-        return Maker(name, None, 0), node
-    return _with_axis(name, axis, tensor), node
+        return Maker(name, None, 0, whole), node
+    return _with_axis(name, axis, tensor)._replace(whole=whole), node
 
 
 def _with_axis(name: str, axis: int, tensor: Any) -> Maker:

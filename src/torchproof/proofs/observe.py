@@ -19,14 +19,15 @@ from torch.nn.modules.module import (
 from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
 
-from torchproof.proofs.events import Chronicle, Event, held_by
-from torchproof.proofs.graph import leaves
+from torchproof.proofs.events import Chronicle, Event
+from torchproof.proofs.graph import flat_leaves, leaves
 from torchproof.proofs.hidden import hidden_tensors
 from torchproof.proofs.loss_calls import LOSSES, LossCall, arguments, loss_call
 from torchproof.proofs.modes import modes
 from torchproof.proofs.optimizers import optimizer_hooks
 from torchproof.proofs.places import user_line
 from torchproof.proofs.randomness import RANDOM, Draw, generator_state
+from torchproof.proofs.sources import Sources
 from torchproof.proofs.switches import switches
 from torchproof.proofs.trees import named_tensors
 from torchproof.proofs.trial import parameters
@@ -44,13 +45,15 @@ class Operand(NamedTuple):
     """One tensor that went into an operation.
 
     ``axis_added`` is the line that gave it a new axis; ``is_output``: a model returned it, or it is
-    such an output after operations that keep the shape.
+    such an output after operations that keep the shape. ``source``: where the values come from,
+    as far as operations outside the models tell, ``model``, ``batch`` or nothing that is known.
     """
 
     shape: tuple[int, ...]
     requires_grad: bool
     axis_added: Optional[str]
     is_output: bool
+    source: str = ""
 
 
 class Operation(NamedTuple):
@@ -74,11 +77,14 @@ class OptimizerStep(NamedTuple):
 class Observation:
     """What some calls of the step did.
 
-    ``fed`` holds, by id, every leaf that got a gradient; ``used`` the line that first read a
-    parameter; ``hidden`` the tensors that modules hold without having registered them, by path;
-    ``before`` and ``after`` are the models' states, ``left`` the switches of torch that the step
-    left in another position: what they were and are. ``learning_inputs`` tells, by the id of a
-    batch norm, whether its input required a gradient.
+    ``fed`` holds, by id, every leaf that got a gradient, ``flat`` the ids of those that a backward
+    pass reached through step functions only, ``sloped`` of those that it reached otherwise;
+    ``used`` the line that first read a parameter; ``hidden`` the tensors that modules hold without
+    having registered them, by path; ``before`` and ``after`` are the models' states, ``left`` the
+    switches of torch that the step left in another position: what they were and are.
+    ``learning_inputs`` tells, by the id of a batch norm, whether its input required a gradient;
+    ``passing`` holds, by id, the parameters of modules that a model calls and does not hold, each
+    with the first call of the step that did.
     """
 
     trial: Trial
@@ -89,6 +95,8 @@ class Observation:
     backwards: list[Optional[str]] = field(default_factory=list)
     steps: list[OptimizerStep] = field(default_factory=list)
     fed: dict[int, torch.Tensor] = field(default_factory=dict)
+    flat: set[int] = field(default_factory=set)
+    sloped: set[int] = field(default_factory=set)
     used: dict[int, Optional[str]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
@@ -98,6 +106,7 @@ class Observation:
     warned: list[Warned] = field(default_factory=list)
     left: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     learning_inputs: dict[int, bool] = field(default_factory=dict)
+    passing: dict[int, tuple[torch.Tensor, int]] = field(default_factory=dict)
 
     @property
     def first_backward(self) -> Optional[str]:
@@ -155,6 +164,7 @@ class _Recorder(TorchFunctionMode):
         # Tensors are kept alive with their ids, so that no other tensor can get the same id.
         self._new_axes: dict[int, tuple[torch.Tensor, Optional[str]]] = {}
         self._outputs: dict[int, torch.Tensor] = {}
+        self._sources = Sources(seen.trial)
 
     def hooks(self) -> Iterator[Any]:
         yield register_module_forward_pre_hook(self._enter)
@@ -165,7 +175,7 @@ class _Recorder(TorchFunctionMode):
                 yield untyped.register_post_accumulate_grad_hook(self._feed)
 
     def before_step(self, optimizer: Optimizer) -> None:
-        self.chronicle.note("update", held_by([optimizer]), optimizer=optimizer)
+        self.chronicle.update(optimizer)
         step = OptimizerStep(optimizer, len(self._seen.trial.losses), user_line())
         self._seen.steps.append(step)
         for group in optimizer.param_groups:
@@ -180,6 +190,9 @@ class _Recorder(TorchFunctionMode):
         reached = leaves(function, args, kwargs)
         if reached is not None:
             self._seen.backwards.append(user_line())
+            flat = flat_leaves(function, args, kwargs)
+            self._seen.flat |= flat
+            self._seen.sloped |= {id(leaf) for leaf in reached} - flat
             for leaf in reached:
                 self._seen.fed[id(leaf)] = leaf
             self.chronicle.backward(args[0] if args else kwargs.get("tensors"), reached)
@@ -210,6 +223,8 @@ class _Recorder(TorchFunctionMode):
         operands = tuple(self._operand(tensor) for tensor in tensors)
         inside = self._inside[-1] if self._inside else None
         self._seen.operations.append(Operation(name.strip("_"), operands, inside, location))
+        if inside is None:
+            self._sources.trace({operand.source for operand in operands}, result)
         if inside is not None or not isinstance(result, torch.Tensor):
             return
         if _adds_axis(name, args):
@@ -234,6 +249,7 @@ class _Recorder(TorchFunctionMode):
             tensor.requires_grad,
             self._new_axes.get(id(tensor), (tensor, None))[1],
             id(tensor) in self._outputs,
+            self._sources.of(tensor),
         )
 
     def _enter(self, module: torch.nn.Module, given: Any) -> None:
@@ -246,6 +262,11 @@ class _Recorder(TorchFunctionMode):
             self.chronicle.note("forward", module.parameters(), **facts)
         if id(module) in self._names:
             self._inside.append(self._names[id(module)])
+        elif self._inside:
+            call = len(self._seen.trial.losses)
+            for each in module.parameters(recurse=False):
+                self._seen.passing.setdefault(id(each), (each, call))
+                self._seen.used.setdefault(id(each), user_line())
 
     def _leave(self, module: torch.nn.Module, _: Any, output: Any) -> None:
         if id(module) in self._names and self._inside:
@@ -253,6 +274,7 @@ class _Recorder(TorchFunctionMode):
         if id(module) in self._names and not self._inside:
             for tensor in named_tensors(output).values():
                 self._outputs[id(tensor)] = tensor
+                self._sources.trace({"model"}, tensor)
 
     def _feed(self, leaf: torch.Tensor) -> None:
         self._seen.fed[id(leaf)] = leaf

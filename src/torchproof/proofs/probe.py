@@ -39,16 +39,23 @@ class Call:
     """One call of a model, or of a part of it that the step calls itself.
 
     ``output`` is the tensor that its output is about, ``gradient`` that of the loss with respect to
-    it (None if none arrived). ``held``: the loss was given other bits; ``has_loss``: the model
-    computed a loss itself, which cannot be held.
+    it (None if none arrived), ``made_by`` the name of the operation that made it in the autograd
+    graph. ``held``: the loss was given other bits; ``has_loss``: the model computed a loss itself,
+    which cannot be held.
     """
 
     path: str
     arguments: Arguments
     output: Optional[torch.Tensor] = None
     gradient: Optional[torch.Tensor] = None
+    made_by: str = ""
     held: bool = False
     has_loss: bool = False
+
+    @property
+    def channels_second(self) -> bool:
+        """Tell whether the output has channels in its second axis and places behind it."""
+        return any(name in self.made_by for name in ("Convolution", "Upsample"))
 
 
 @dataclass
@@ -159,6 +166,7 @@ class _Watcher:
         self.found.calls.append(call)
         if not main.requires_grad:
             return None
+        call.made_by = type(main.grad_fn).__name__
 
         def feed(gradient: torch.Tensor) -> None:
             known = call.gradient

@@ -1,22 +1,27 @@
-"""A prediction made three times: what it leaves behind and whether it says the same."""
+"""A prediction and an evaluation made several times: what they leave behind, and do they agree."""
 
 from __future__ import annotations
 
 import random
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable
 
+from torchproof.proofs.augmented import supervised
+from torchproof.proofs.batches import parted, reversed_rows
 from torchproof.proofs.bits import different, distance, same
 from torchproof.proofs.drawings import Drawing, drawings
 from torchproof.proofs.inference import call_in_eval
 from torchproof.proofs.isolation import untouched
+from torchproof.proofs.masks import Masks
 from torchproof.proofs.probe import watch
 from torchproof.proofs.randomness import DROPOUT, generator_state
-from torchproof.proofs.replacement import about, trained
+from torchproof.proofs.replacement import about, restored, trained
+from torchproof.proofs.rule import Skip
 from torchproof.proofs.seeds import fix_seed
 from torchproof.proofs.switches import switches
-from torchproof.proofs.trees import clone, named_tensors
+from torchproof.proofs.trees import clone, map_tensors, named_tensors
 
 
 if TYPE_CHECKING:
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Purity:
-    """What predicting for the same batch does.
+    """What predicting for the same batch does, or evaluating it.
 
     ``again`` is how far the second prediction, from the same seed, lies from the first;
     ``reseeded`` how far one from another seed does; both 0.0 for the same bits. ``batch`` names
@@ -49,19 +54,21 @@ class Purity:
 
 
 def purity(bench: Bench) -> Purity:
-    """Predict for one batch twice from one seed, then from another.
+    """Predict for one batch twice from one seed, after another batch, and from another seed.
 
     Raises:
         Skip: Nothing can be predicted.
     """
     with trained(bench) as trial:
         given = clone(trial.inputs)
-        found, first, end = _once(bench, trial, given)
+        found, prediction, end = _once(bench, partial(_predict, trial), trial.inputs, given)
+        first = about(prediction)
         # Labels may be taken out of the batch, which is then not the same for the next call.
         taken = named_tensors(trial.inputs).keys() != named_tensors(given).keys()
         with untouched(), fix_seed(bench.seed):
             again = clone(trial.inputs) if taken else given
             found.again = _gap(first, about(_predict(trial, again)))
+        found.again = found.again or _after_another(bench, trial, first)
         with untouched(), fix_seed(bench.seed + 1):
             again = clone(trial.inputs) if taken else given
             start = _streams()
@@ -73,19 +80,52 @@ def purity(bench: Bench) -> Purity:
     return found
 
 
-def _once(bench: Bench, trial: Trial, given: Any) -> tuple[Purity, torch.Tensor, dict[str, Any]]:
-    """Predict; return what it changed, the prediction and the random streams behind it."""
+def _after_another(bench: Bench, trial: Trial, first: torch.Tensor) -> float:
+    """Return how far the prediction moves after one for the rows in reverse, if there is that."""
+    inputs = clone(trial.inputs)
+    rows = next((len(each) for each in named_tensors(inputs).values() if each.dim()), 0)
+    try:
+        with untouched(), fix_seed(bench.seed):
+            _predict(trial, map_tensors(inputs, reversed_rows(rows)))
+    except Exception:  # noqa: BLE001 - rows may not be what can be reversed, as in a graph
+        return 0.0
+    with untouched(), fix_seed(bench.seed):
+        return _gap(first, about(_predict(trial, clone(trial.inputs))))
+
+
+def evaluation(bench: Bench) -> Purity:
+    """Evaluate one batch from one seed, then from another; what it returns is not compared.
+
+    Raises:
+        Skip: The trainee brings no evaluate.
+    """
+    if bench.trainee.evaluate is None:
+        raise Skip("Trainee(evaluate=...) does not say how it is evaluated")
+    with restored(bench) as trial:
+        batch, evaluate = trial.trainee.batch, trial.evaluate_on
+        found, _, end = _once(bench, evaluate, batch, clone(batch))
+        with untouched(), fix_seed(bench.seed + 1):
+            start = _streams()
+            evaluate(clone(batch))
+            found.streams = _seeded(start, end, _streams())
+    return found
+
+
+def _once(
+    bench: Bench, use: Callable[[Any], Any], inputs: Any, given: Any
+) -> tuple[Purity, Any, dict[str, Any]]:
+    """Use what is given, a copy of the inputs; return what that changed, came to and left drawn."""
     before = switches()
     with fix_seed(bench.seed):
-        first = about(_predict(trial, given))
+        result = use(given)
         end = _streams()
     after, left = switches(), named_tensors(given)
-    changed = different(named_tensors(trial.inputs), left)
+    changed = different(named_tensors(inputs), left)
     found = Purity(
         batch=[name for name in changed if name in left],
         switches={name: (old, after[name]) for name, old in before.items() if after[name] != old},
     )
-    return found, first, end
+    return found, result, end
 
 
 def _seeded(start: dict[str, Any], end: dict[str, Any], last: dict[str, Any]) -> list[str]:
@@ -117,7 +157,20 @@ def _streams() -> dict[str, Any]:
 def _dropouts(bench: Bench, trial: Trial, given: Any) -> tuple[list[Drawing], int]:
     with untouched(), fix_seed(bench.seed), watch(trial.trainee) as calls, drawings() as found:
         _predict(trial, given)
-    return [each for each in found if each.moved and each.name in DROPOUT], _passes(calls)
+    dropped = [each for each in found if each.moved and each.name in DROPOUT]
+    return dropped or _written_out(bench, trial), _passes(calls)
+
+
+def _written_out(bench: Bench, trial: Trial) -> list[Drawing]:
+    """Return the masks that the step draws at the same lines, where labels say what is right."""
+    if bench.reason_against("observation"):
+        return []
+    in_the_step = {(each.name, each.location) for each in bench.observation.draws}
+    masks = Masks()
+    with untouched(), fix_seed(bench.seed), masks:
+        _predict(trial, clone(trial.inputs))
+    shared = [each for each in masks.found if each.location and each[:2] in in_the_step]
+    return shared if shared and supervised(bench, parted(bench.trainee)) else []
 
 
 def _passes(probe: Probe) -> int:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torchproof.proofs.trial import Trial
 
 _DIMS = len(("rows", "positions", "features"))
+_FIRST, _LAST = 1, -1
 _SHIFTS = (1, 0, 2, -1, 3)
 _LEAST = 4
 _MOST_CUTS = 8
@@ -40,13 +41,15 @@ class Sequence:
 
     ``name`` is that of the input among the call's arguments; ``asked`` marks the positions (rows,
     positions) that the loss reads; ``shift`` says which token a position is trained to give: 1 the
-    next one, 0 its own; None if it is another one.
+    next one, 0 its own; None if it is another one. ``axis`` is that of the positions: 1, or -1
+    where they lie behind the features.
     """
 
     call: Call
     name: str
     asked: torch.Tensor
     shift: Optional[int]
+    axis: int = _FIRST
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,26 @@ class Leak:
 def sequence(bench: Bench) -> Optional[Sequence]:
     """Return the sequence that the step trains on; one of a known shift, and no labels, first."""
     found = [
-        Sequence(call, name, asked, _shift(call, tensor, asked))
+        Sequence(call, name, asked, _shift(call, tensor, asked, axis), axis)
         for call in bench.once(undisturbed).judged
-        for asked in [_asked(call)]
+        for axis in [_LAST if call.channels_second else _FIRST]
+        for asked in [_asked(call, axis)]
         if asked is not None
         for name, tensor in plain_tensors(call.arguments).items()
-        if tensor.shape[:2] == asked.shape and not _is_mask(name, tensor)
+        if _by_position(tensor, axis).shape[:2] == asked.shape and not _is_mask(name, tensor)
     ]
     return min(found, key=lambda each: (each.shift is None, "label" in each.name), default=None)
+
+
+def along_the_other_axis(seen: Sequence) -> Optional[Sequence]:
+    """Return the sequence read along the features, where these could be the positions as well."""
+    tensor, output = plain_tensors(seen.call.arguments)[seen.name], seen.call.output
+    if output is None or not tensor.dim() == output.dim() == _DIMS or output.shape[-1] == 1:
+        return None
+    if seen.call.channels_second or tensor.shape[-1] != output.shape[-1]:
+        return None
+    asked = torch.ones_like(output[:, 0], dtype=torch.bool)
+    return Sequence(seen.call, seen.name, asked, None, _LAST)
 
 
 def leak(bench: Bench, seen: Sequence, *, everywhere: bool) -> Optional[Leak]:
@@ -100,8 +115,9 @@ def where(bench: Bench, seen: Sequence, found: Leak) -> Optional[Mark]:
 
     def pick(result: torch.Tensor) -> Optional[torch.Tensor]:
         # Weights between positions hold later ones in their last axis.
-        features = result.dim() >= _DIMS and result.shape[:2] == (rows, length)
-        return result[:, : found.cut] if features and result.shape[2] != length else None
+        laid = _by_position(result, seen.axis)
+        features = laid.dim() >= _DIMS and laid.shape[:2] == (rows, length)
+        return laid[:, : found.cut] if features and laid.shape[2] != length else None
 
     trails = []
     with restored(bench) as trial:
@@ -158,16 +174,18 @@ def _cuts(length: int) -> list[int]:
 
 def _output(trial: Trial, seen: Sequence, arguments: Any) -> torch.Tensor:
     output = main_output(call_in_eval(module_at(trial.trainee, seen.call.path), arguments))
-    if output is None or output.shape[:2] != seen.asked.shape:
+    laid = None if output is None else _by_position(output.detach(), seen.axis)
+    if laid is None or laid.shape[:2] != seen.asked.shape:
         raise Skip("in eval mode the model does not give one output for each position")
-    return output.detach().clone()
+    return laid.clone()
 
 
 def _changed(seen: Sequence, positions: slice) -> Arguments:
     """Return the arguments with the input overwritten at some positions, everywhere by others."""
     wanted = plain_tensors(seen.call.arguments)[seen.name]
     fresh = wanted.detach().clone()
-    fresh[:, positions] = _other_values(wanted)[:, positions]
+    laid = _by_position(fresh, seen.axis)
+    laid[:, positions] = _by_position(_other_values(wanted), seen.axis)[:, positions]
     changed: Arguments = map_tensors(
         seen.call.arguments, lambda each: fresh if each is wanted else each
     )
@@ -183,24 +201,31 @@ def _other_values(tensor: torch.Tensor) -> torch.Tensor:
     return values[(place + 1) % len(values)]
 
 
-def _asked(call: Call) -> Optional[torch.Tensor]:
+def _by_position(tensor: torch.Tensor, axis: int) -> torch.Tensor:
+    """Return the tensor as (rows, positions, features), where its positions lie along an axis."""
+    return tensor.transpose(1, axis) if tensor.dim() == _DIMS else tensor
+
+
+def _asked(call: Call, axis: int) -> Optional[torch.Tensor]:
     """Return which positions the loss reads, where the output has positions."""
-    if call.gradient is None or call.gradient.dim() < _DIMS or call.gradient.shape[1] < _LEAST:
+    if call.gradient is None or call.gradient.dim() < _DIMS or call.gradient.shape[axis] < _LEAST:
         return None
-    return call.gradient.flatten(2).ne(0).any(2)
+    if axis == _LAST and call.gradient.dim() > _DIMS:
+        return None
+    return _by_position(call.gradient, axis).flatten(2).ne(0).any(2)
 
 
 def _is_mask(name: str, tensor: torch.Tensor) -> bool:
     return "mask" in name or tensor.dtype == torch.bool or distinct(tensor).numel() == 1
 
 
-def _shift(call: Call, tokens: torch.Tensor, asked: torch.Tensor) -> Optional[int]:
+def _shift(call: Call, tokens: torch.Tensor, asked: torch.Tensor, axis: int) -> Optional[int]:
     """Return how far the label of a position lies behind it in the tokens."""
     if call.gradient is None or call.gradient.dim() != _DIMS or tokens.shape != asked.shape:
         return None
     if tokens.is_floating_point() or not (call.gradient < 0).any():
         return None
-    labels = call.gradient.argmin(2)
+    labels = _by_position(call.gradient, axis).argmin(2)
     length = asked.shape[1]
     for shift in _SHIFTS:
         places = torch.arange(length, device=asked.device) + shift

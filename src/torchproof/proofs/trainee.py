@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
@@ -30,8 +31,8 @@ class Trainee:
             optimizer step as the project does them.
         predict: ``(batch) -> tensor(s)``, the inference path. Without it the model is called as
             the step calls it, in eval mode and without gradients.
-        target: Key or index of the labels in the batch; None if there are none. The default finds
-            ``batch["y"]`` and the second item of a pair.
+        target: Key, index or field of the labels in the batch; None if there are none. The default
+            finds ``batch["y"]`` and the second item of a pair.
         optimizer: An optimizer or several; usually discovered from ``build`` and the step.
         scheduler: The learning-rate scheduler, if there is one.
         loader: An iterable of batches, for rules about loaders.
@@ -79,6 +80,22 @@ class Trainee:
         self.frozen = _patterns(frozen)
         self.waive = _waivers({} if waive is None else waive)
         self.labels = _labels(batch, target)
+
+
+def at(batch: Any, key: Any) -> Any:
+    """Return what a batch holds at a key or an index, or in a field of that name.
+
+    Raises:
+        KeyError, IndexError, TypeError: Nothing.
+    """
+    return getattr(batch, key) if key in field_names(batch) else batch[key]
+
+
+def field_names(batch: Any) -> tuple[str, ...]:
+    """Return the names of a record's fields: of a dataclass or a named tuple."""
+    if dataclasses.is_dataclass(batch):
+        return tuple(field.name for field in dataclasses.fields(batch))
+    return tuple(getattr(batch, "_fields", ()))
 
 
 def _models(model: Any) -> dict[str, torch.nn.Module]:
@@ -129,7 +146,7 @@ def _labels(batch: Any, target: Union[str, int, None]) -> Any:
     if target is None or (target == _LABELS and hasattr(batch, "shape")):
         return None
     try:
-        return batch[target]
+        return at(batch, target)
     except (KeyError, IndexError, TypeError):
         if target != _LABELS:
             what = f"the batch has no target {target!r}"

@@ -96,8 +96,14 @@ class Trial:
         """Run the user's evaluation on a copy of the batch."""
         __tracebackhide__ = True
         if self.trainee.evaluate is not None:
-            self._cost.predicts += 1
-            self.trainee.evaluate(clone(self.trainee.batch))
+            self.evaluate_on(clone(self.trainee.batch))
+
+    def evaluate_on(self, batch: Any) -> Any:
+        """Run the user's evaluation, which there has to be, on this very batch."""
+        __tracebackhide__ = True
+        self._cost.predicts += 1
+        evaluate: Any = self.trainee.evaluate
+        return evaluate(batch)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Copy every parameter and buffer, by name."""

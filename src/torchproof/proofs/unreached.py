@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -27,6 +29,35 @@ def told_apart(bench: Bench, names: list[str]) -> tuple[list[str], list[str], li
     if not cut:
         return [], tried, rest
     return cut, [name for name in tried if name not in cut], rest
+
+
+def by_chance(bench: Bench, names: list[str]) -> list[str]:
+    """Name those that a gradient reaches from another seed, and those at other places of a list.
+
+    Experts that no row of the batch asks, layers that are left out at random.
+    """
+    if not names or bench.reason_against("reproducible"):
+        return []
+    fed: set[str] = set()
+    with bench.trial(seed=bench.seed + 1) as trial, ExitStack() as stack:
+        for name, parameter in parameters(trial.trainee).items():
+            if name in names and parameter.requires_grad:
+                untyped: Any = parameter
+                hook = partial(_note, fed, name)
+                stack.callback(untyped.register_post_accumulate_grad_hook(hook).remove)
+        for _ in bench.reference.losses:
+            trial.step()
+    places = {_in_any_place(name) for name in fed}
+    return [name for name in names if _in_any_place(name) in places]
+
+
+def _note(fed: set[str], name: str, _: torch.Tensor) -> None:
+    fed.add(name)
+
+
+def _in_any_place(name: str) -> str:
+    """Return a parameter's name without its places in lists: ``experts.*.weight``."""
+    return ".".join("*" if part.isdigit() else part for part in name.split("."))
 
 
 def _matter(bench: Bench, names: list[str]) -> bool:

@@ -27,10 +27,12 @@ ID = "accumulation-parity"
 class _Parts(NamedTuple):
     """The micro-batches of one update, and the line of backward.
 
-    Of each the number of rows, the mean loss, and the value that backward started at.
+    Of each the number of rows, of class ids that the loss asks for, the mean loss, and the value
+    that backward started at.
     """
 
     rows: list[int]
+    asked: list[int]
     losses: list[float]
     roots: list[float]
     location: Optional[str]
@@ -52,6 +54,9 @@ def accumulation_parity(bench: Bench) -> Iterator[Finding]:
     update, and the step returns the mean over all parts (to the rounding of so many additions),
     then the gradient is as many times too large as there are parts.
 
+    So it is if parts of several rows each, as many in all, ask for unequal numbers of labels, and
+    their mean losses go backward with equal shares: a label counts more where there are few.
+
     Assumes that the loss that is returned is the one that is meant. Skipped if the step does not
     accumulate the gradients of a labelled batch in one call, if it changes gradients between
     backward pass and update (clipping, unscaling), or if the step is not reproducible.
@@ -61,6 +66,8 @@ def accumulation_parity(bench: Bench) -> Iterator[Finding]:
         raise Skip(
             "the step does not go backward for each part of its batch, by a mean loss of torch"
         )
+    if _unequal(parts):
+        yield _uneven(parts)
     count, returned = len(parts.rows), bench.reference.losses[0]
     if parts.roots != parts.losses or not _is_mean(returned, parts):
         return
@@ -81,6 +88,29 @@ def accumulation_parity(bench: Bench) -> Iterator[Finding]:
     )
 
 
+def _unequal(parts: _Parts) -> bool:
+    """Tell whether means over unequal numbers of labels go backward with equal shares."""
+    alike = len(set(parts.rows)) == 1 and parts.rows[0] > 1
+    if not alike or len(set(parts.asked)) == 1 or 0 in parts.asked or 0.0 in parts.losses:
+        return False
+    shares = [root / loss for root, loss in zip(parts.roots, parts.losses)]
+    bound = 2 * len(shares) * torch.finfo(torch.float32).eps
+    return all(isclose(shares[0], each, rel_tol=bound) for each in shares)
+
+
+def _uneven(parts: _Parts) -> Finding:
+    least, most = min(parts.asked), max(parts.asked)
+    return Finding(
+        ID,
+        "error",
+        f"A label counts up to {most / least:.3g} times as much as another: means over {least} to "
+        f"{most} labels of the micro-batches go backward with equal shares.",
+        evidence={"micro-batches": len(parts.rows), "labels asked for": str(parts.asked)},
+        location=parts.location,
+        remedy='cross_entropy(..., reduction="sum") / labels_of_all_parts  # for each part',
+    )
+
+
 def _parts(bench: Bench) -> Optional[_Parts]:
     """Return the micro-batches of the first call, if it is made of such and updates once."""
     seen = bench.observation
@@ -98,7 +128,7 @@ def _parts(bench: Bench) -> Optional[_Parts]:
     roots = [each.facts["root"] for each in passes]
     if len(rows) != len(calls) or sum(rows) != parted(bench.trainee).rows:
         return None
-    return _Parts(rows, means, roots, passes[0].location)
+    return _Parts(rows, [each.asked for each in losses], means, roots, passes[0].location)
 
 
 def _is_mean(returned: float, parts: _Parts) -> bool:

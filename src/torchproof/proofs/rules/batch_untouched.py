@@ -73,7 +73,8 @@ def batch_untouched(bench: Bench) -> Iterator[Finding]:
 
 
 def _called(names: list[str]) -> str:
-    return listed([name or "the tensor" for name in names])
+    told = [f"element {name}" if name.isdigit() else name for name in names]
+    return listed([name or "the tensor" for name in told])
 
 
 def _changed_again(bench: Bench) -> list[str]:

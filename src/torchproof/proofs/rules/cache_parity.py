@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ID = "cache-parity"
 _CACHES = ("cache", "past")
 _SWITCHES = ("use_cache", "return_cache")
+_OPTIONS = ("output_", "return_")
 _LABELS = ("labels", "targets", "target", "label", "y")
 
 
@@ -54,11 +55,12 @@ def cache_parity(bench: Bench) -> Iterator[Finding]:
     to agree. If they do not, it is repeated in float64, as the shapes differ and rounding may.
 
     Assumes that a parameter of ``forward`` named ``cache`` or ``past...`` that is None by default
-    takes what a call returns beside its output. Skipped where there is none or ``forward`` takes
-    something else than tokens, labels and the cache (positions, masks), as the caller has to know
-    what to pass then; if the step does not train the next token or with ``causal=False``, if the
-    first half alone is predicted otherwise (`causality`), if float64 is needed and cannot be used,
-    or if the step is not reproducible.
+    takes what a call returns beside its output, and that a mask which is None by default and which
+    the step does not give can be left out. Skipped where there is no cache or ``forward`` takes
+    something else than tokens, labels and the cache (positions, a mask that the step gives), as the
+    caller has to know what to pass then; if the step does not train the next token or with
+    ``causal=False``, if the first half alone is predicted otherwise (`causality`), if float64 is
+    needed and cannot be used, or if the step is not reproducible.
     """
     if bench.trainee.causal is False:
         raise Skip("Trainee(causal=False) says that outputs may see later tokens")
@@ -97,7 +99,10 @@ def _protocol(model: torch.nn.Module, arguments: Arguments) -> _Protocol:
     takes = inspect.signature(model.forward).parameters
     tokens, *others = takes
     switch = next((name for name in others if name in _SWITCHES), None)
-    others = [name for name in others if name != switch and name not in _LABELS]
+    call = inspect.signature(model.forward).bind_partial(*arguments.args, **arguments.kwargs)
+    given = call.arguments
+    idle = {name for name in others if name not in given and _may_be_left(takes[name])}
+    others = [name for name in others if name not in {switch, *_LABELS, *idle}]
     caches = [name for name in others if any(part in name for part in _CACHES)]
     if len(caches) != 1 or takes[caches[0]].default is not None:
         raise Skip("forward takes no cache that is None by default")
@@ -107,6 +112,14 @@ def _protocol(model: torch.nn.Module, arguments: Arguments) -> _Protocol:
     if not isinstance(_value(tokens, arguments), torch.Tensor):
         raise Skip("the first argument of forward is no tensor")
     return _Protocol(tokens, caches[0], switch)
+
+
+def _may_be_left(parameter: inspect.Parameter) -> bool:
+    """Tell whether a call may leave a parameter alone if the step's call does: a mask, a switch."""
+    if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+        return True
+    empty = parameter.default is None or parameter.default is False
+    return empty and ("mask" in parameter.name or parameter.name.startswith(_OPTIONS))
 
 
 def _value(name: str, arguments: Arguments) -> Any:

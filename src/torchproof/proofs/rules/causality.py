@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from torchproof.proofs.finding import Finding
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.sequences import leak, sequence, where
+from torchproof.proofs.sequences import along_the_other_axis, leak, sequence, where
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
+    from torchproof.proofs.sequences import Sequence
 
 ID = "causality"
 
@@ -34,10 +35,11 @@ def causality(bench: Bench) -> Iterator[Finding]:
     token of the model's own input; then only these positions are judged, so that a prefix may
     be read in both directions.
 
-    Assumes rows, then positions as the first two dimensions of input and output. Skipped with
-    ``causal=False``, if the step does not train a model on later tokens, if the model cannot be
-    called in eval mode as the step calls it, if float64 is needed and cannot be used, or if the
-    step is not reproducible.
+    Assumes rows, then positions as the first two dimensions of input and output, but positions last
+    where a convolution makes the output; where the shapes allow both readings, the outputs have to
+    depend on later places along both axes. Skipped with ``causal=False``, if the step does not
+    train a model on later tokens, if the model cannot be called in eval mode as the step calls it,
+    if float64 is needed and cannot be used, or if the step is not reproducible.
     """
     declared = bench.trainee.causal
     if declared is False:
@@ -48,7 +50,7 @@ def causality(bench: Bench) -> Iterator[Finding]:
     if not declared and (seen.shift is None or seen.shift < 1):
         raise Skip("the step does not train it to give the next token; causal=True declares it")
     found = leak(bench, seen, everywhere=bool(declared))
-    if found is None:
+    if found is None or (declared and _causal_along_the_other_axis(bench, seen)):
         return
     mark = where(bench, seen, found)
     yield Finding(
@@ -66,3 +68,9 @@ def causality(bench: Bench) -> Iterator[Finding]:
         remedy="mask = torch.triu(torch.ones(T, T, dtype=torch.bool), 1)  # hides later positions; "
         "Trainee(causal=False) if they may be seen",
     )
+
+
+def _causal_along_the_other_axis(bench: Bench, seen: Sequence) -> bool:
+    """Tell whether the outputs keep the order of the features, which then are the positions."""
+    other = along_the_other_axis(seen)
+    return other is not None and leak(bench, other, everywhere=True) is None

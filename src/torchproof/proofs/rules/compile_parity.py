@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
+    from torchproof.proofs.compiled import Compiled
     from torchproof.proofs.trainee import Trainee
 
 ID = "compile-parity"
@@ -35,11 +36,11 @@ ID = "compile-parity"
 def compile_parity(bench: Bench) -> Iterator[Finding]:
     """The losses of the compiled step are those of the eager one, but for rounding.
 
-    Decided where a model is compiled, by running the step compiled: all other rules see it run as
-    it is written. A third run, in float64, stands for the true losses. Compiled code orders its
-    operations otherwise and may round otherwise; it is an error if a loss lies 2**14 times farther
-    from the true one than rounding puts it: that of any loss of the eager run, or that of one
-    operation, whichever is more.
+    Decided where a model is compiled, or a function that the step refers to, by running the step
+    compiled: all other rules see it run as it is written. A third run, in float64, stands for the
+    true losses. Compiled code orders its operations otherwise and may round otherwise; it is an
+    error if a loss lies 2**14 times farther from the true one than rounding puts it: that of any
+    loss of the eager run, or that of one operation, whichever is more.
 
     Assumes that nothing is meant to behave otherwise when it is compiled. Skipped without a
     compiled model, before torch 2.6, if the step draws random numbers, which compiled code draws
@@ -57,14 +58,18 @@ def compile_parity(bench: Bench) -> Iterator[Finding]:
             yield Finding(
                 ID,
                 "error",
-                f"Compiled, {type(compiled).__name__} has another loss: {given:.6g} in place of "
+                f"Compiled, {_name(compiled)} has another loss: {given:.6g} in place of "
                 f"{plain:.6g} in call {call + 1} of the step.",
                 evidence={"compiled": given, "eager": plain, "eager in float64": exact},
-                location=defined_at(type(compiled).forward),
+                location=defined_at(getattr(type(compiled), "forward", compiled)),
                 remedy="torch.compile(model, fullgraph=True)  # shows what is not compiled as it "
                 "is; TORCH_LOGS=recompiles",
             )
             return
+
+
+def _name(compiled: Compiled) -> str:
+    return str(getattr(compiled, "__name__", type(compiled).__name__))
 
 
 def _eps(trainee: Trainee) -> float:

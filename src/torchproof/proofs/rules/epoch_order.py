@@ -47,13 +47,14 @@ def epoch_order(bench: Bench) -> Iterator[Finding]:
     """Two epochs of a loader that draws its order at random are in different orders.
 
     Decided by running through two epochs: of the indices that a ``DataLoader`` samples, of the
-    batches that another loader yields. It is an error if both draw a permutation by torch and come
-    out the same: the generator starts from one seed each time, or ``set_epoch`` is never called.
+    batches that another loader yields or one of a stream. It is an error if both draw a permutation
+    by torch and come out the same: the generator starts from one seed each time, or ``set_epoch``
+    is never called.
 
-    Assumes that data are used for more than one epoch. Skipped without a loader, if it or its
-    ``sampler`` has ``set_epoch`` (the training loop calls it, which is not seen here), if it can be
-    iterated once only, as a stream without end is, and if an epoch is too short or too long to
-    tell.
+    Assumes that data are used for more than one epoch. Skipped without a loader, if it, its
+    ``sampler`` or stream has ``set_epoch`` (the training loop calls it, which is not seen here) or
+    the stream an ``epoch``, if workers draw the order of a stream, if it can be iterated once only,
+    as a stream without end is, and if an epoch is too short or too long to tell.
     """
     if bench.trainee.loader is None:
         raise Skip("Trainee(loader=...) does not say what loads the batches")
@@ -82,10 +83,13 @@ def _source(loader: Any) -> Iterable[Any]:
     """
     source: Any = loader
     if isinstance(loader, DataLoader):
-        if isinstance(loader.dataset, IterableDataset):
-            raise Skip("the data set is a stream, which has no order to draw")
-        source = loader.sampler if loader.batch_sampler is None else loader.batch_sampler
-    if any(hasattr(each, "set_epoch") for each in (loader, source, getattr(source, "sampler", 0))):
+        stream = isinstance(loader.dataset, IterableDataset)
+        if stream and loader.num_workers:
+            raise Skip("the data set is a stream, whose order its workers draw")
+        ordered = loader.sampler if loader.batch_sampler is None else loader.batch_sampler
+        source = loader if stream else ordered
+    told = (loader, source, getattr(source, "sampler", 0), getattr(source, "dataset", 0))
+    if any(hasattr(each, "set_epoch") for each in told) or hasattr(told[-1], "epoch"):
         raise Skip("set_epoch has to be called by the training loop, which is not seen here")
     if iter(source) is source:
         raise Skip("the loader can be iterated once only")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from torchproof.proofs.attributes import kept, plain_attributes, unlike
 from torchproof.proofs.bits import different, distance
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.places import defined_at
@@ -73,17 +74,21 @@ def _train_and_evaluate(trial: Trial, calls: int) -> tuple[dict[str, list[str]],
         with kept_random_state():
             trial.predict()
             trial.evaluate()
-        changes = changes or _changes(before, _facts(trial))
+        found = _changes(before, _facts(trial))
         try:
             trial.step()
         except Exception as error:  # noqa: BLE001 - the same step runs without the evaluation
-            return changes, f"{type(error).__name__}: {error}"
+            return changes or found, f"{type(error).__name__}: {error}"
+        if _modes(trial.trainee) == before["mode"]:
+            found.pop("left in another mode", None)
+        changes = changes or found
     return changes, ""
 
 
 def _facts(trial: Trial) -> dict[str, dict[str, Any]]:
     return {
         "mode": _modes(trial.trainee),
+        "attributes": _attributes(trial.trainee),
         "state": trial.state(),
         "gradients": _gradients(trial.trainee),
     }
@@ -94,6 +99,15 @@ def _modes(trainee: Trainee) -> dict[str, bool]:
         f"{key}.{name}".strip(".") or type(model).__name__: module.training
         for key, model in trainee.models.items()
         for name, module in model.named_modules()
+    }
+
+
+def _attributes(trainee: Trainee) -> dict[str, Any]:
+    return {
+        ".".join(filter(None, (key, path, name))): value
+        for key, model in trainee.models.items()
+        for path, module in model.named_modules()
+        for name, value in kept(plain_attributes(module)).items()
     }
 
 
@@ -110,9 +124,10 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[st
     changes = {
         "left in another mode": modes,
         "state changed": different(before["state"], after["state"]),
+        "attributes changed": unlike(before["attributes"], after["attributes"]),
         "gradients changed": different({**after["gradients"], **before["gradients"]}, common),
     }
-    return changes if any(changes.values()) else {}
+    return {name: names for name, names in changes.items() if names}
 
 
 def _sentence(changes: dict[str, list[str]], names: list[str], failure: str) -> str:
@@ -125,6 +140,9 @@ def _sentence(changes: dict[str, list[str]], names: list[str], failure: str) -> 
     if changes.get("left in another mode"):
         what = listed(changes["left in another mode"])
         return f"Evaluating leaves {what} in another mode, and training goes on in it."
+    if changes.get("attributes changed"):
+        what = listed(changes["attributes changed"])
+        return f"Evaluating changes the attribute {what}, and training goes on with it."
     if changes.get("gradients changed"):
         what = listed(changes["gradients changed"])
         return f"Evaluating changes the gradients of {what}, and the next update uses them."

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 from torchproof.proofs.bits import different
+from torchproof.proofs.chronology import (
+    already_used,
+    backward_after,
+    last_before,
+    limits,
+    of_call,
+    scale_left,
+    since_last_update,
+    used_unclipped,
+)
 from torchproof.proofs.finding import Finding
 from torchproof.proofs.rule import rule
 from torchproof.proofs.trial import parameters
@@ -41,7 +50,9 @@ def event_order(bench: Bench) -> Iterator[Finding]:
     * an update between a forward pass and its backward pass, in calls that have no other,
     * clipping that finds no gradients and is followed by the backward pass and the update,
     * clipping of gradients that every optimizer concerned has already used,
+    * clipping that is given no parameters, as by a generator that is used up,
     * clipping of gradients that a GradScaler has scaled and not yet unscaled,
+    * an update with gradients that a GradScaler has scaled, as the backward pass left them,
     * a scheduler that steps before the first update, when that update follows in the same call,
     * a scheduler that steps in calls that only accumulate gradients (a warning: its length may be
       counted in calls).
@@ -55,7 +66,9 @@ def event_order(bench: Bench) -> Iterator[Finding]:
         _update_first,
         _clip_without_gradients,
         _clip_too_late,
+        _clip_of_nothing,
         _clip_of_scaled,
+        _update_by_scaled,
         _schedule_first,
         _schedule_while_accumulating,
     )
@@ -69,7 +82,7 @@ def _cleared(seen: Observation, events: list[Event]) -> Iterator[Finding]:
     still = _unmoved(seen)
     updates = [each for each in events if each.kind == "update"]
     for update, done in zip(updates, seen.updates):
-        brought = _since_last_update(update, events)
+        brought = since_last_update(update, events)
         lost = {each for one in brought for each in one.facts["nonzero"]} & update.touched
         left = any(move.gradient for move in done.moves.values())
         # An optimizer may have taken the gradients over in a hook; then it moves something.
@@ -89,7 +102,7 @@ def _update_first(seen: Observation, events: list[Event]) -> Iterator[Finding]:
     closures = {id(each.optimizer) for each in seen.updates if each.closure}
     for optimizer in {id(each.facts["optimizer"]): each for each in updates}.values():
         mine = [each for each in updates if each.facts["optimizer"] is optimizer.facts["optimizer"]]
-        late = [_backward_after(each, events) for each in mine]
+        late = [backward_after(each, events) for each in mine]
         if id(optimizer.facts["optimizer"]) in closures or not all(late):
             continue
         yield _finding(
@@ -102,7 +115,7 @@ def _update_first(seen: Observation, events: list[Event]) -> Iterator[Finding]:
 
 def _clip_without_gradients(_: Observation, events: list[Event]) -> Iterator[Finding]:
     clips = [each for each in events if each.kind == "clip"]
-    early = [each for each in clips if each.facts["empty"] and _used_unclipped(each, events)]
+    early = [each for each in clips if each.facts["empty"] and used_unclipped(each, events)]
     if early and len(early) == len(clips):
         yield _finding(
             "Gradients are clipped before backward() has made them: nothing is clipped.",
@@ -112,8 +125,8 @@ def _clip_without_gradients(_: Observation, events: list[Event]) -> Iterator[Fin
 
 
 def _clip_too_late(_: Observation, events: list[Event]) -> Iterator[Finding]:
-    clips = [each for each in events if _limits(each) and not each.facts["empty"]]
-    late = [each for each in clips if _already_used(each, events)]
+    clips = [each for each in events if limits(each) and not each.facts["empty"]]
+    late = [each for each in clips if already_used(each, events)]
     if late and len(late) == len(clips):
         yield _finding(
             "Gradients are clipped after optimizer.step() has used them: nothing is clipped.",
@@ -122,17 +135,39 @@ def _clip_too_late(_: Observation, events: list[Event]) -> Iterator[Finding]:
         )
 
 
-def _clip_of_scaled(_: Observation, events: list[Event]) -> Iterator[Finding]:
-    for clip in (each for each in events if _limits(each)):
-        backward = _last("backward", clip, events)
-        if backward is None or backward.facts["scale"] == 1.0:
-            continue
-        unscaled = _last("unscale", clip, events)
-        if unscaled is None or _place(unscaled, events) < _place(backward, events):
+def _clip_of_nothing(_: Observation, events: list[Event]) -> Iterator[Finding]:
+    clips = [each for each in events if each.kind == "clip"]
+    updates = [each for each in events if each.kind == "update"]
+    if clips and updates and all(each.facts["nothing"] for each in clips):
+        yield _finding(
+            "Gradients are clipped of no parameters at all: a generator like model.parameters() "
+            "gives them once only, here to somebody else.",
+            [clips[0]],
+            "parameters = list(model.parameters())",
+        )
+
+
+def _update_by_scaled(_: Observation, events: list[Event]) -> Iterator[Finding]:
+    for update in (each for each in events if each.kind == "update"):
+        scale = scale_left(update, events)
+        if scale != 1.0 and update.facts["as_left"] and not update.facts["unscales"]:
             yield _finding(
-                f"Gradients are clipped while they are still {backward.facts['scale']:g} times too "
-                f"large: the limit applies to the scaled gradients.",
-                [backward, clip],
+                f"The update uses gradients that are still {scale:g} times too large: nobody has "
+                f"unscaled them.",
+                [update],
+                "scaler.step(optimizer); scaler.update()  # in place of optimizer.step()",
+            )
+
+
+def _clip_of_scaled(_: Observation, events: list[Event]) -> Iterator[Finding]:
+    for clip in (each for each in events if limits(each)):
+        scale = scale_left(clip, events)
+        if scale != 1.0:
+            backward = last_before("backward", clip, events)
+            yield _finding(
+                f"Gradients are clipped while they are still {scale:g} times too large: the limit "
+                f"applies to the scaled gradients.",
+                [each for each in (backward, clip) if each],
                 "scaler.unscale_(optimizer)  # before clip_grad_norm_",
                 at=-1,
             )
@@ -140,7 +175,7 @@ def _clip_of_scaled(_: Observation, events: list[Event]) -> Iterator[Finding]:
 
 def _schedule_first(_: Observation, events: list[Event]) -> Iterator[Finding]:
     first = next((each for each in events if each.kind == "schedule"), None)
-    if first is None or not first.touched or _last("update", first, events) is not None:
+    if first is None or not first.touched or last_before("update", first, events) is not None:
         return
     place = events.index(first)
     follows = [
@@ -159,7 +194,7 @@ def _schedule_first(_: Observation, events: list[Event]) -> Iterator[Finding]:
 
 def _schedule_while_accumulating(_: Observation, events: list[Event]) -> Iterator[Finding]:
     schedules = [each for each in events if each.kind == "schedule"]
-    idle = [each for each in schedules if not _of_call(each, events, ("update", "unscale"))]
+    idle = [each for each in schedules if not of_call(each, events, ("update", "unscale"))]
     updates = [each for each in events if each.kind == "update" and idle]
     if any(update.touched & idle[0].touched for update in updates):
         yield replace(
@@ -173,81 +208,10 @@ def _schedule_while_accumulating(_: Observation, events: list[Event]) -> Iterato
         )
 
 
-def _of_call(event: Event, events: list[Event], kinds: tuple[str, ...]) -> list[Event]:
-    """Return the events of these kinds in the same call that concern the same parameters."""
-    same = [each for each in events if each.call == event.call and each.kind in kinds]
-    return [each for each in same if each.touched & event.touched]
-
-
 def _unmoved(seen: Observation) -> set[int]:
     """Return the ids of the parameters that are as they were before the first call."""
     moved = different(seen.before, seen.after)
     return {id(each) for name, each in parameters(seen.trial.trainee).items() if name not in moved}
-
-
-def _since_last_update(update: Event, events: list[Event]) -> list[Event]:
-    """Return the backward passes in this call that this update should have used."""
-    found: list[Event] = []
-    for each in reversed(events[: _place(update, events)]):
-        if each.call != update.call or (
-            each.kind == "update" and each.facts["optimizer"] is update.facts["optimizer"]
-        ):
-            break
-        if each.kind == "backward" and each.touched & update.touched:
-            found.append(each)
-    return found
-
-
-def _backward_after(update: Event, events: list[Event]) -> Optional[Event]:
-    """Return the backward pass behind an update whose forward pass lies before it, if so."""
-    call = [each for each in events if each.call == update.call and each.touched & update.touched]
-    place = _place(update, call)
-    before, after = call[:place], call[place + 1 :]
-    if any(each.kind == "backward" for each in before) or not any(
-        each.kind == "forward" for each in before
-    ):
-        return None
-    if any(each.kind in ("update", "forward") for each in after):
-        return None
-    return next((each for each in after if each.kind == "backward"), None)
-
-
-def _used_unclipped(clip: Event, events: list[Event]) -> bool:
-    """Tell whether gradients are made and used, and not clipped, behind this clipping."""
-    kinds = [
-        each.kind
-        for each in events[_place(clip, events) + 1 :]
-        if each.call == clip.call and each.touched & clip.touched
-    ]
-    made = "backward" in kinds and "update" in kinds[kinds.index("backward") :]
-    return made and "clip" not in kinds
-
-
-def _already_used(clip: Event, events: list[Event]) -> bool:
-    """Tell whether every optimizer concerned has stepped since the last backward pass."""
-    used: set[int] = set()
-    for each in reversed(events[: _place(clip, events)]):
-        if each.kind == "backward" and each.touched & clip.touched:
-            reached = each.touched & clip.touched
-            return bool(reached) and reached <= used
-        if each.kind == "update":
-            used |= each.touched
-    return False
-
-
-def _limits(event: Event) -> bool:
-    return event.kind == "clip" and math.isfinite(event.facts["limit"])
-
-
-def _last(kind: str, event: Event, events: list[Event]) -> Optional[Event]:
-    """Return the last event of a kind before another that concerns the same parameters."""
-    before = events[: _place(event, events)]
-    same = [each for each in before if each.kind == kind and each.touched & event.touched]
-    return same[-1] if same else None
-
-
-def _place(event: Event, events: list[Event]) -> int:
-    return next(place for place, each in enumerate(events) if each is event)
 
 
 def _finding(message: str, events: list[Event], remedy: str, at: int = 0) -> Finding:

@@ -10,6 +10,7 @@ from torchproof.proofs.bench import CALLS
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.rule import rule
 from torchproof.proofs.trial import parameters
+from torchproof.proofs.updates import watch_updates
 
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _LAYERS = (
     torch.nn.RNNBase,
     torch.nn.RNNCellBase,
 )
+_MOST_EXPERIMENTS = 4
 
 
 @rule(
@@ -42,10 +44,11 @@ def identical_units(bench: Bench) -> Iterator[Finding]:
     and after the last, and from their gradients at every update (three at least, with a learning
     rate that is not 0):
 
-    * all rows are bit-equal before and after, and the weight moved: the units got equal gradients,
-      so they stay copies of one (error),
+    * all rows (those of each gate of a recurrent layer) are bit-equal before and after, and the
+      weight moved: the units got equal gradients, so they stay copies of one (error),
     * the weight is one constant and its gradient is exactly 0 at every update: nothing can ever
-      move it (error),
+      move it (error); so for a parameter of no such layer that is all 0, if its gradient is not 0
+      once noise is put on the others of this kind: factors of one product,
     * the gradient of a weight that was drawn at random is exactly 0 at every update: dead units, or
       a part that this batch does not use (info).
 
@@ -58,14 +61,46 @@ def identical_units(bench: Bench) -> Iterator[Finding]:
     alike: list[str] = []
     stuck: list[str] = []
     dead: list[str] = []
-    for name in _weights(seen):
+    for name, units in _weights(seen).items():
         old, new = seen.before[name], seen.after[name]
         pushed = _pushed(seen, name)
-        if pushed and _rows_equal(old) and _rows_equal(new) and not torch.equal(old, new):
+        copies = _rows_equal(old, units) and _rows_equal(new, units)
+        if pushed and copies and not torch.equal(old, new):
             alike.append(name)
         elif pushed is False:
             (stuck if bool((old == old.flatten()[0]).all()) else dead).append(name)
+    stuck += _held_by_each_other(bench, _zeros(seen))
     yield from _report(seen, alike, stuck, dead)
+
+
+def _zeros(seen: Observation) -> list[str]:
+    """Name the parameters of no layer that are 0 and have a gradient of 0 at every update."""
+    layers = _weights(seen)
+    return [
+        name
+        for name in parameters(seen.trial.trainee)
+        if name not in layers and not seen.before[name].any() and _pushed(seen, name) is False
+    ]
+
+
+def _held_by_each_other(bench: Bench, names: list[str]) -> list[str]:
+    """Name those that get a gradient once the others are not 0."""
+    several = names if len(names) > 1 else []
+    return [name for name in several[:_MOST_EXPERIMENTS] if _freed(bench, name, names)]
+
+
+def _freed(bench: Bench, name: str, names: list[str]) -> bool:
+    generator = torch.Generator().manual_seed(0)
+    with bench.trial() as trial, watch_updates(trial) as log:
+        named = parameters(trial.trainee)
+        for other in names:
+            if other != name:
+                noise = torch.randn(named[other].shape, generator=generator)
+                named[other].data.add_(noise.to(named[other]))
+        for _ in bench.reference.losses:
+            trial.step()
+    moves = [update.moves.get(id(named[name])) for update in log.updates]
+    return any(move is not None and move.elements > 0 for move in moves)
 
 
 def _report(
@@ -112,17 +147,23 @@ def _report(
         )
 
 
-def _weights(seen: Observation) -> list[str]:
-    """Name the weights with several rows of layers that multiply."""
-    names = [
-        f"{path}.{own}".strip(".")
+def _weights(seen: Observation) -> dict[str, int]:
+    """Name the weights of layers that multiply, each with the number of units side by side."""
+    units = {
+        f"{path}.{own}".strip("."): _units(module, len(each))
         for key, model in seen.trial.trainee.models.items()
         for path, module in model.named_modules(prefix=key)
         if isinstance(module, _LAYERS)
         for own, each in module.named_parameters(recurse=False)
-        if each.dim() > 1 and len(each) > 1
-    ]
-    return [name for name in names if name in parameters(seen.trial.trainee)]
+        if each.dim() > 1 and _units(module, len(each)) > 1
+    }
+    return {name: units[name] for name in units if name in parameters(seen.trial.trainee)}
+
+
+def _units(module: torch.nn.Module, rows: int) -> int:
+    """Return how many of a weight's rows belong together; a recurrent layer has several gates."""
+    hidden = getattr(module, "hidden_size", rows)
+    return hidden if isinstance(hidden, int) and hidden and rows % hidden == 0 else rows
 
 
 def _pushed(seen: Observation, name: str) -> bool | None:
@@ -136,8 +177,9 @@ def _pushed(seen: Observation, name: str) -> bool | None:
     return False if len([move for move in moves if move.rate]) >= CALLS else None
 
 
-def _rows_equal(weight: torch.Tensor) -> bool:
-    return bool((weight == weight[:1]).all())
+def _rows_equal(weight: torch.Tensor, units: int) -> bool:
+    groups = weight.reshape(-1, units, *weight.shape[1:])
+    return bool((groups == groups[:, :1]).all())
 
 
 def _line(seen: Observation, names: list[str]) -> str | None:

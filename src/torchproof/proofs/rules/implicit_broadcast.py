@@ -43,7 +43,8 @@ def implicit_broadcast(bench: Bench) -> Iterator[Finding]:
 
     Decided from the operations the step calls outside the model: elementwise arithmetic or a loss
     function with two tensors of different rank but the same sizes once axes of size 1 are dropped,
-    exactly one of which requires a gradient, whose result is larger than both.
+    exactly one of which requires a gradient, whose result is larger than both. Where none requires
+    one (a target, a metric), one has to come from a model and the other from the batch alone.
 
     Assumes that a cross of all pairs is written with an explicit axis on the same line
     (``p[:, None] - t``), as it is in quantile, triplet and contrastive losses. Skipped if the step
@@ -87,12 +88,19 @@ def _crossed(operation: Operation) -> tuple[Operand, Operand] | None:
 
 
 def _two_sided(first: Operand, second: Operand) -> bool:
-    if first.requires_grad == second.requires_grad or len(first.shape) == len(second.shape):
+    if not _meet(first, second) or len(first.shape) == len(second.shape):
         return False
     if _squeezed(first) != _squeezed(second):
         return False
     result = _broadcast(first, second)
     return math.prod(result) > max(math.prod(first.shape), math.prod(second.shape))
+
+
+def _meet(first: Operand, second: Operand) -> bool:
+    """Tell whether a prediction meets something that was not predicted."""
+    if first.requires_grad or second.requires_grad:
+        return first.requires_grad != second.requires_grad
+    return {first.source, second.source} == {"model", "batch"}
 
 
 def _broadcast(first: Operand, second: Operand) -> list[int]:
@@ -110,5 +118,5 @@ def _squeezed(operand: Operand) -> list[int]:
 def _remedy(pair: tuple[Operand, Operand]) -> str:
     longer = max(pair, key=lambda each: len(each.shape))
     axis = next(i - len(longer.shape) for i, size in enumerate(longer.shape) if size == 1)
-    which = "prediction" if longer.requires_grad else "target"
+    which = "prediction" if longer.source == "model" else "target"
     return f"{which}.squeeze({axis})  # give both the same shape"

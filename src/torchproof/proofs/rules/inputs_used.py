@@ -67,6 +67,8 @@ def inputs_used(bench: Bench) -> Iterator[Finding]:
     if all(same(each, turned(each)) for each in whole.inputs.values()):
         raise Skip("all rows have the same inputs")
     if bench.once(undisturbed).judged and not _moves(bench, whole):
+        if _labels_are_the_input(bench, whole):
+            raise Skip("the step gives the models the labels, and the batch holds no other input")
         yield _finding("outputs of the models in the step", whole, None)
     elif whole.labels and bench.trainee.predict is not None and not _predicts(bench, whole):
         yield _finding("prediction", whole, defined_at(bench.trainee.predict))
@@ -118,6 +120,14 @@ def _moves(bench: Bench, whole: Parted) -> bool:
     return False
 
 
+def _labels_are_the_input(bench: Bench, whole: Parted) -> bool:
+    """Tell whether labels are what the models are given, beside masks and lengths."""
+    if not whole.labels or whole.has_own_inputs():
+        return False
+    after = probe(bench, whole.change(reversed_rows(whole.rows), labels=True))
+    return any(_given_others(*pair) for pair in aligned(bench.once(undisturbed), after))
+
+
 def _given_others(first: Call, second: Call) -> bool:
     arguments = plain_tensors(first.arguments), plain_tensors(second.arguments)
     return bool(different(*arguments))
@@ -130,7 +140,7 @@ def _some_output_moves(bench: Bench, pairs: list[tuple[Call, Call]]) -> bool:
             for pair in pairs:
                 module = module_at(trial.trainee, pair[0].path)
                 outputs = [about(call_in_eval(module, call.arguments)) for call in pair]
-                if not same(*outputs):
+                if not same(*outputs) or bool(not_finite({"": outputs[0]})):
                     return True
     return False
 
@@ -176,18 +186,23 @@ def _one_by_one(bench: Bench, whole: Parted) -> Iterator[Finding]:
 
 
 def _given_inputs(bench: Bench, whole: Parted) -> list[str]:
-    """Name the inputs that are arguments of a model, if there are several."""
+    """Name the inputs that are arguments of a model and tell rows apart, if there are several."""
     given = [
         each
         for call in bench.once(undisturbed).judged
         for each in plain_tensors(call.arguments).values()
     ]
+    several = {
+        name: each
+        for name, each in whole.inputs.items()
+        if any(same(each, argument) for argument in given)
+    }
     names = [
         name
-        for name, each in whole.inputs.items()
-        if any(same(each, argument) for argument in given) and _tells_rows_apart(each)
+        for name, each in several.items()
+        if len(several) > 1 and each.shape[:1] == (_rows(whole),) and _tells_rows_apart(each)
     ]
-    return names[:_MOST_INPUTS] if len(names) > 1 else []
+    return names[:_MOST_INPUTS]
 
 
 def _tells_rows_apart(tensor: torch.Tensor) -> bool:

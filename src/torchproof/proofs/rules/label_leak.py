@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import torch
 
-from torchproof.proofs.batches import Parted, parted, plain_tensors, reversed_rows
-from torchproof.proofs.bits import distance, distinct, elements_that_differ, same
+from torchproof.proofs.batches import parted, plain_tensors
+from torchproof.proofs.bits import distance, elements_that_differ, same
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.inference import call_in_eval
+from torchproof.proofs.other_labels import may_be_noisy, other_labels, rows_told
 from torchproof.proofs.pairing import LabelChange, aligned, label_changes
 from torchproof.proofs.places import defined_at
 from torchproof.proofs.probe import Call, module_at, probe, undisturbed, watch
@@ -43,7 +44,10 @@ def label_leak(bench: Bench) -> Iterator[Finding]:
 
     * With a ``predict``: predicting for the batch with its labels exchanged gives other bits. Of
       labels with several positions only the last is changed, and earlier ones of the prediction
-      have to keep their bits, so that a decoder may be given the labels before.
+      have to keep their bits, so that a decoder may be given the labels before; only rows count
+      whose last label the loss reads, as others may show theirs. A warning where
+      they are numbers of the same shape as an input, which may be noise to be taken from them; not
+      judged where the batch holds nothing beside them but masks and lengths, as they are the input.
     * Without: the labels change what the step first calls the model with, and that its output in
       eval mode. An error where they are mixed with other values; a warning where the labels are an
       argument of their own, as for a margin loss in the model.
@@ -68,39 +72,29 @@ def label_leak(bench: Bench) -> Iterator[Finding]:
 
 def _by_predict(bench: Bench) -> Optional[Finding]:
     whole = parted(bench.trainee)
+    if not whole.has_own_inputs():
+        return None
     late = any(each.dim() > 1 and each.shape[1] > 1 for each in whole.labels.values())
     with restored(bench) as trial:
         first = predicted(bench, trial, whole.batch)
         again = predicted(bench, trial, whole.batch)
-        second = predicted(bench, trial, _other_labels(whole, late=late))
+        second = predicted(bench, trial, other_labels(whole, late=late))
     if not same(first, again):
         raise Skip("two predictions for the same batch differ")
     if late and first.shape == second.shape and first.dim() > 1:
-        first, second = first[:, :-1], second[:, :-1]
+        rows = rows_told(bench, other_labels(whole, late=True), len(first))
+        first, second = first[rows, :-1], second[rows, :-1]
     if same(first, second):
         return None
     return Finding(
         ID,
-        "error",
+        "warning" if may_be_noisy(whole) else "error",
         f"The prediction reads the labels ({listed(list(whole.labels))}): exchanging them changed "
         f"it by {distance(first, second):.3g}.",
         evidence={"largest change": distance(first, second)},
         location=defined_at(bench.trainee.predict),
         remedy='predict = lambda batch: model(batch["x"])  # the inputs alone',
     )
-
-
-def _other_labels(whole: Parted, *, late: bool) -> Any:
-    turned = reversed_rows(whole.rows)
-
-    def change(labels: torch.Tensor) -> torch.Tensor:
-        if not late or labels.dim() < _PER_POSITION:
-            return turned(labels)
-        fresh = labels.detach().clone()
-        fresh[:, -1] = turned(labels)[:, -1]
-        return fresh
-
-    return whole.change(change, labels=True)
 
 
 def _by_arguments(bench: Bench, changes: list[LabelChange]) -> Optional[Finding]:
@@ -126,11 +120,12 @@ def _by_position(bench: Bench) -> Optional[Finding]:
     whole = parted(bench.trainee)
     shapes = {tuple(each.shape) for each in whole.labels.values()}
     shape = shapes.pop() if len(shapes) == 1 else ()
-    if len(shape) != _PER_POSITION or shape[1] == 1:
+    if len(shape) < _PER_POSITION or shape[1] == 1 or max(shape[_PER_POSITION:], default=1) > 1:
         return None
-    if bench.trainee.predict is None and (_draws(bench) or not _own_inputs(whole)):
+    dims = _PER_POSITION if bench.trainee.predict is None else 1
+    if not whole.has_own_inputs(dims=dims) or (bench.trainee.predict is None and _draws(bench)):
         return None
-    changed = _other_labels(whole, late=True)
+    changed = other_labels(whole, late=True)
     before = bench.once(undisturbed)
     for call, other in aligned(before, probe(bench, changed, held=before)):
         told = _compared(call, other)
@@ -141,7 +136,7 @@ def _by_position(bench: Bench) -> Optional[Finding]:
         if gap:
             return Finding(
                 ID,
-                "error",
+                "warning" if may_be_noisy(whole) else "error",
                 f"The output at position {position} reads the label that it is compared with: "
                 f"another label changed it by {gap:.3g}.",
                 evidence={"position": position, "largest change": gap},
@@ -156,14 +151,6 @@ def _draws(bench: Bench) -> bool:
     if bench.reason_against("observation"):
         return True
     return any(each.name not in DROPOUT for each in bench.observation.draws)
-
-
-def _own_inputs(whole: Parted) -> bool:
-    """Tell whether the batch has inputs beside the labels and masks."""
-    return any(
-        each.dim() >= _PER_POSITION and len(distinct(each)) > len(("hidden", "seen"))
-        for each in whole.inputs.values()
-    )
 
 
 def _compared(first: Call, second: Call) -> Optional[torch.Tensor]:

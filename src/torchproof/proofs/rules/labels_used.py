@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from torchproof.proofs.batches import parted, reversed_rows
+from torchproof.proofs.bits import different
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.losses_seen import OF_CLASSES, loss_line, losses_of_outputs
 from torchproof.proofs.pairing import aligned, label_changes
 from torchproof.proofs.probe import probe, undisturbed
 from torchproof.proofs.rule import rule
+from torchproof.proofs.trial import parameters
 
 
 if TYPE_CHECKING:
@@ -35,10 +37,10 @@ def labels_used(bench: Bench) -> Iterator[Finding]:
     """With other labels the step computes another loss or another gradient.
 
     Decided by overwriting the label of the first row, of the last row, and reversing the order of
-    all labels: if each time the loss and every gradient at the models' outputs keep their bits, the
-    labels are not used. An error where the step gives a model's output to a loss function that
-    would fit the labels in kind and shape; else a warning, as a self-supervised step may leave the
-    labels in its batch alone.
+    all labels: if each time the loss and every gradient at the models' outputs keep their bits, and
+    with all labels reversed the step leaves the same parameters, they are not used. An error where
+    the step gives a model's output to a loss function that would fit the labels in kind and shape;
+    else a warning, as a self-supervised step may leave the labels in its batch alone.
 
     Assumes that what ``Trainee(target=...)`` names are labels. Skipped without labels, if all are
     alike, or if the step is not reproducible or does not run with other labels.
@@ -50,12 +52,14 @@ def labels_used(bench: Bench) -> Iterator[Finding]:
     turned = whole.change(reversed_rows(whole.rows), labels=True)
     if not _alike(before, probe(bench, turned)):
         return
+    if different(*(_learned(bench, batch) for batch in (whole.batch, turned))):
+        return
     labels = next(iter(whole.labels.values()))
     fitting = [each for each in losses_of_outputs(bench) if _would_fit(each, labels)]
     yield Finding(
         ID,
         "error" if fitting else "warning",
-        f"The labels ({listed(list(whole.labels)) or 'y'}) are not used: with other labels the "
+        f"The labels ({listed(list(whole.labels))}) are not used: with other labels the "
         f"step computes the same loss and the same gradients.",
         evidence={"experiments": 3, "change of the loss": 0.0, "loss": before.loss},
         location=fitting[0].location if fitting else loss_line(bench),
@@ -72,6 +76,14 @@ def _alike(before: Probe, after: Probe) -> bool:
     ]
     same = all(other is not None and torch.equal(one, other) for one, other in pairs)
     return same and before.loss == after.loss
+
+
+def _learned(bench: Bench, batch: Any) -> dict[str, torch.Tensor]:
+    """Return the parameters after a step on a batch."""
+    with bench.trial() as trial:
+        trial.trainee.batch = batch
+        trial.step()
+        return {name: each.detach().clone() for name, each in parameters(trial.trainee).items()}
 
 
 def _would_fit(loss: Operation, labels: torch.Tensor) -> bool:

@@ -41,13 +41,16 @@ def loss_input(bench: Bench) -> Iterator[Finding]:
 
     * ``cross_entropy`` takes logits: not the result of a softmax or sigmoid, not rows that are
       probabilities to the last bit of rounding, and more than one class.
-    * ``binary_cross_entropy_with_logits`` takes logits: not the result of a sigmoid or softmax.
+    * ``binary_cross_entropy_with_logits`` and ``logsigmoid`` take logits: not the result of a
+      sigmoid or softmax.
     * ``nll_loss`` takes log-probabilities: not the result of a softmax or sigmoid, not the bare
       output of a linear layer, nothing whose probabilities sum to more than 2, and a
-      ``log_softmax`` over the classes, not over another axis.
+      ``log_softmax`` over the classes, not over another axis: where all its values are there, those
+      of one row have to sum to 1 but for rounding.
     * ``kl_div`` takes log-probabilities and, unless ``log_target`` is set, a target of
       probabilities: no logarithms, nothing negative.
-    * ``binary_cross_entropy`` takes probabilities: no softmax over a single value, which is 1.
+    * ``binary_cross_entropy`` takes probabilities: no softmax over a single value, which is 1, and
+      no sigmoid of probabilities.
 
     ``log_softmax`` before ``cross_entropy`` changes nothing and is right; so are modulated
     log-probabilities (focal loss) and smoothed ones.
@@ -86,6 +89,7 @@ def _fault(call: LossCall) -> Optional[_Fault]:
     check = {
         "cross_entropy": _cross_entropy,
         "binary_cross_entropy_with_logits": _with_logits,
+        "log_sigmoid": _with_logits,
         "nll_loss": _nll_loss,
         "kl_div": _kl_div,
         "binary_cross_entropy": _binary,
@@ -116,10 +120,11 @@ def _cross_entropy(call: LossCall) -> Optional[_Fault]:
 def _with_logits(call: LossCall) -> Optional[_Fault]:
     made = _made_probabilities(call)
     if made:
+        name = {"log_sigmoid": "logsigmoid"}.get(call.name, call.name)
         return _Fault(
-            f"binary_cross_entropy_with_logits applies sigmoid itself, but its input has already "
-            f"been through {made}: no prediction can go below 0.5.",
-            "F.binary_cross_entropy_with_logits(logits, y)  # without sigmoid before it",
+            f"{name} applies sigmoid itself, but its input has already been through {made}: "
+            f"no prediction can go below 0.5.",
+            f"F.{name}(logits, ...)  # without sigmoid before it",
         )
     return None
 
@@ -148,13 +153,17 @@ def _wrong_axis(call: LossCall, remedy: str) -> Optional[_Fault]:
     if call.before.name in _PROBABILITIES:
         return _Fault("log_softmax is applied to probabilities, which are no logits.", remedy)
     if call.over_rows:
-        axis = 0
-    elif call.maker.axis in (None, classes) or call.rows in (call.classes, 1):
+        axis = "axis 0"
+    elif call.rows in (call.classes, 1):
         return None
+    elif call.maker.axis not in (None, classes):
+        axis = f"axis {call.maker.axis}"
+    elif call.scattered:
+        axis = "another axis"
     else:
-        axis = call.maker.axis
+        return None
     return _Fault(
-        f"softmax runs over axis {axis}, but nll_loss reads the classes on axis 1: "
+        f"softmax runs over {axis}, but nll_loss reads the classes on axis 1: "
         f"rows compete with each other instead of classes.",
         remedy,
     )
@@ -168,6 +177,8 @@ def _kl_div(call: LossCall) -> Optional[_Fault]:
         return _Fault(f"kl_div takes log-probabilities, but is given {what}.", remedy)
     if affine(call.maker):
         return _Fault("kl_div takes log-probabilities, but is given logits.", remedy)
+    if call.maker.name == "LogSoftmax" and call.before.name in _PROBABILITIES:
+        return _Fault("log_softmax is applied to probabilities, which are no logits.", remedy)
     if not call.log_target and (call.negative or call.target.name == "LogSoftmax"):
         return _Fault(
             "kl_div takes a target of probabilities, but is given logarithms or logits.",
@@ -183,6 +194,12 @@ def _binary(call: LossCall) -> Optional[_Fault]:
         return _Fault(
             "softmax over a single value is 1 whatever the model says: nothing is learned.",
             "F.binary_cross_entropy_with_logits(logits, y)  # one logit needs sigmoid, not softmax",
+        )
+    if call.maker.name == "Sigmoid" and call.before.name in _PROBABILITIES:
+        return _Fault(
+            "sigmoid is applied to probabilities, which are no logits: no prediction can go below "
+            "0.5.",
+            "F.binary_cross_entropy(probabilities, y)  # sigmoid once, in the model or in the step",
         )
     return None
 

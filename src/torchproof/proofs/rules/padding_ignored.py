@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
 
 from torchproof.proofs.batches import parted, plain_tensors
-from torchproof.proofs.bits import distance, same
+from torchproof.proofs.bits import distance, distinct, same
 from torchproof.proofs.finding import Finding
 from torchproof.proofs.inference import call_in_eval
 from torchproof.proofs.losses_seen import loss_line
@@ -105,14 +105,20 @@ def _attended(bench: Bench, found: Padding, row: int, gap: float) -> Finding:
 
 
 def _counted(bench: Bench, found: Padding) -> Iterator[Finding]:
-    labels = parted(bench.trainee).labels.values()
-    if not any(each.shape == found.valid.shape for each in labels):
+    labels = [
+        each for each in parted(bench.trainee).labels.values() if each.shape == found.valid.shape
+    ]
+    if not labels:
         return
+    # Labels of as many classes as there are positions are not constant in the padding.
+    constant = all(len(distinct(each[~found.valid])) == 1 for each in labels)
     for call in bench.once(undisturbed).judged:
         if call.gradient is None or call.gradient.shape[:_PER_POSITION] != found.valid.shape:
             continue
         behind = call.gradient[_padded(found)]
-        places = int(behind.flatten(1).ne(0).any(1).sum()) if behind.dim() > 1 else 0
+        if behind.dim() == 1 and not constant:
+            continue
+        places = int(behind.reshape(len(behind), -1).ne(0).any(1).sum())
         if places:
             yield Finding(
                 ID,

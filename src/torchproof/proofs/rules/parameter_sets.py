@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Optional
 import torch
 
 from torchproof.proofs.bits import different
+from torchproof.proofs.deliberate import frozen_by_mode, idle_models
 from torchproof.proofs.dropped import results_dropped
 from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.passing import made_anew
 from torchproof.proofs.rule import rule
 from torchproof.proofs.trial import parameters
-from torchproof.proofs.unreached import told_apart
+from torchproof.proofs.unreached import by_chance, told_apart
 
 
 if TYPE_CHECKING:
@@ -39,12 +41,16 @@ def parameter_sets(bench: Bench) -> Iterator[Finding]:
     at an optimizer's step) and what the optimizers hold (O).
 
     * in M and R, not in O: trainable and not trained (error), unless another hand moves it (EMA).
-    * in R, not in M nor O: held by a module without registration (error), or foreign (warning).
+    * in R, not in M nor O: held by a module without registration (error), of a layer that a model
+      makes at each call with other values (error), or foreign (warning).
+    * in all three, but reached only through ``round``, ``sign``, ``floor``, ``ceil`` or ``trunc``:
+      its gradient is 0 (error).
     * in M and O, not in R: its value is changed. If the loss changes too, the path from it to the
       loss is cut (error). If not, what is computed with it in a call of the step is followed: if no
       model returns any of it, no python number is made of it and nothing is kept, a result is
       dropped on the way (error); else nothing uses it (warning). The last of several layers may be
-      dropped, as that of two streams of which one is read at the end (warning).
+      dropped, as that of two streams of which one is read at the end (warning). An info for one of
+      a list of modules, some of which get a gradient from another seed: experts, random depth.
 
     A warning instead of an error where somebody left it out on purpose: the module is in eval mode
     while the model trains, or it is one of several models and wholly untrained. Parameters that
@@ -60,6 +66,7 @@ def parameter_sets(bench: Bench) -> Iterator[Finding]:
         return
     yield from _not_trained(seen)
     yield from _not_registered(seen)
+    yield from _flattened(seen)
     yield from _not_reached(bench, seen)
 
 
@@ -84,8 +91,9 @@ def _not_trained(seen: Observation) -> Iterator[Finding]:
         if id(each) in seen.fed and id(each) not in held and name not in moved
     ]
     foreign = len(held - {id(each) for each in parameters(seen.trial.trainee).values()})
-    idle = () if foreign else _idle_models(seen, held)
-    deliberate = [name for name in names if _frozen_by_mode(seen, name) or name.startswith(idle)]
+    trains = any(key in seen.fed for key in held)
+    idle = idle_models(seen, held) if trains and not foreign else ()
+    deliberate = [name for name in names if frozen_by_mode(seen, name) or name.startswith(idle)]
     forgotten = [name for name in names if name not in deliberate]
     late = "  # after the last change to the model" if foreign else ""
     cures = {
@@ -127,6 +135,18 @@ def _not_registered(seen: Observation) -> Iterator[Finding]:
         for key, each in seen.fed.items()
         if key not in known and isinstance(each, torch.nn.Parameter)
     ]
+    anew = made_anew(seen, foreign)
+    if anew:
+        yield Finding(
+            ID,
+            "error",
+            f"A model makes a layer anew at each call: {len(anew)} parameters, with other values "
+            f"each time, that nothing can train.",
+            evidence={"parameters": len(anew), "shape of the first": list(anew[0].shape)},
+            location=_first_use(seen, anew),
+            remedy="self.layer = torch.nn.Linear(...)  # in __init__, not in forward",
+        )
+    foreign = [] if anew else foreign
     if foreign:
         yield Finding(
             ID,
@@ -136,6 +156,23 @@ def _not_registered(seen: Observation) -> Iterator[Finding]:
             evidence={"parameters": len(foreign), "shape of the first": list(foreign[0].shape)},
             location=_first_use(seen, foreign),
             remedy="add them to the optimizer, or requires_grad_(False) if they are fixed",
+        )
+
+
+def _flattened(seen: Observation) -> Iterator[Finding]:
+    pushed = {key for update in seen.updates for key, move in update.moves.items() if move.elements}
+    never = (seen.flat & _held(seen)) - seen.sloped - pushed
+    named = _trainable(seen)
+    flat = [name for name, each in named.items() if id(each) in never]
+    if flat:
+        yield Finding(
+            ID,
+            "error",
+            f"The only way from {listed(flat)} to the loss leads through a step function, whose "
+            f"gradient is 0 everywhere: they learn nothing.",
+            evidence={"parameters": len(flat), "largest gradient": 0.0},
+            location=_first_use(seen, [named[name] for name in flat]),
+            remedy="z = z + (z.round() - z).detach()  # the gradient goes by, straight through",
         )
 
 
@@ -171,16 +208,20 @@ def _not_reached(bench: Bench, seen: Observation) -> Iterator[Finding]:
             remedy="z = self.layer(z)  # and go on with z, or take the layer out of the model",
         )
     names = [name for name in unused + unsure if name not in dropped]
-    if names:
-        told = "; the loss does not depend on them, so nothing uses them" if unused else ""
-        yield Finding(
-            ID,
-            "warning",
-            f"No gradient arrives at {listed(names)}{told}.",
-            evidence={"parameters": len(names), "calls": len(seen.trial.losses)},
-            location=None,
-            remedy="use it in forward, or take it out of the model",
-        )
+    chance = by_chance(bench, names)
+    never = [name for name in names if name not in chance]
+    told = "; the loss does not depend on them, so nothing uses them" if unused else ""
+    other = " from this seed; some of them get one from another"
+    for group, severity, text in ((never, "warning", told), (chance, "info", other)):
+        if group:
+            yield Finding(
+                ID,
+                severity,
+                f"No gradient arrives at {listed(group)}{text}.",
+                evidence={"parameters": len(group), "calls": len(seen.trial.losses)},
+                location=None,
+                remedy="use it in forward, or take it out of the model",
+            )
 
 
 def _trainable(seen: Observation) -> dict[str, torch.nn.Parameter]:
@@ -202,27 +243,6 @@ def _held(seen: Observation) -> set[int]:
 
 def _of(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
     return [each for group in optimizer.param_groups for each in group["params"]]
-
-
-def _frozen_by_mode(seen: Observation, name: str) -> bool:
-    """Tell whether a parameter's module is in eval mode while some model trains."""
-    trainee = seen.trial.trainee
-    training = any(model.training for model in trainee.models.values())
-    for key, model in trainee.models.items():
-        for path, module in model.named_modules(prefix=key):
-            if f"{path}.{name.rpartition('.')[2]}".strip(".") == name:
-                return training and not module.training
-    return False
-
-
-def _idle_models(seen: Observation, held: set[int]) -> tuple[str, ...]:
-    """Return the prefixes of those of several models that nobody trains: teachers, judges."""
-    models = seen.trial.trainee.models
-    return tuple(
-        f"{key}."
-        for key, model in models.items()
-        if len(models) > 1 and not any(id(each) in held for each in model.parameters())
-    )
 
 
 def _first_use(seen: Observation, tensors: Sequence[torch.Tensor]) -> Optional[str]:

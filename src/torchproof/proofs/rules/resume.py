@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import copy
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import torch
+from torch.optim.lr_scheduler import LRScheduler
 
 from torchproof.proofs.attributes import kept, plain_attributes, unlike, unsaved_buffers
 from torchproof.proofs.averages import is_moving_average
 from torchproof.proofs.bits import different
+from torchproof.proofs.events import held_by
 from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.optimizers import optimizer_hooks
+from torchproof.proofs.places import defined_at
 from torchproof.proofs.rule import rule
 
 
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
 ID = "resume"
 # Each costs nine steps.
 _MOST_AVERAGES = 2
+_SMALL = 2.0**-10
 
 
 class _Owner(NamedTuple):
@@ -48,12 +55,18 @@ def resume(bench: Bench) -> Iterator[Finding]:
     out with other bits, a resumed run is not the run it resumes: an error for the tensors of an
     optimizer and for moving averages, if something else than they comes out different; a warning
     otherwise (a hidden state may be meant to start anew). A moving average is what a step keeps a
-    constant share of, which is tried by giving it other values before the last call.
+    constant share of, which is tried by giving it other values before the last call. An optimizer's
+    last update is also tried with gradients turned round and made small, as one that uses signs
+    alone moves the same way for one batch.
 
-    Assumes that objects are saved by their ``state_dict``; those that bring one of their own, and
-    torch's own, are trusted. Skipped if the step is not reproducible or fewer than two optimizer
-    steps were seen.
+    A scheduler with a ``state_dict`` of its own is loaded into a fresh one: the learning rate has
+    to go on as that of the first does (error).
+
+    Assumes that objects are saved by their ``state_dict``; models and optimizers that bring one of
+    their own, and torch's own, are trusted. Skipped if the step is not reproducible or fewer than
+    two optimizer steps were seen.
     """
+    yield from _schedule(bench)
     if not _owners(bench.observation.trial):
         return
     with bench.trial() as trial:
@@ -70,10 +83,73 @@ def resume(bench: Bench) -> Iterator[Finding]:
             return
         names = different(bench.reference.state, trial.state())
         moved = bench.differs(trial.losses)
+    if not (names or moved) and any(severity == "error" for _, severity in lost):
+        names = different(*(_turned(bench, fresh=each) for each in (None, fresh)))
     if names or moved:
         if moved or not all(_is_lost(name, lost) for name in names):
             lost = _graver(bench, lost)
         yield _finding(lost, f"{listed(names) or 'the loss'} come out different", names)
+
+
+def _turned(
+    bench: Bench, fresh: Optional[dict[str, dict[str, Any]]] = None
+) -> dict[str, torch.Tensor]:
+    """Let memory decide the last update; return the state that this leads to."""
+    with bench.trial() as trial:
+        for _ in range(len(bench.reference.losses) - 1):
+            trial.step()
+        if fresh is not None:
+            _reset(trial, fresh)
+        with optimizer_hooks(before=_turn):
+            trial.step()
+        return trial.state()
+
+
+def _turn(optimizer: torch.optim.Optimizer) -> None:
+    for each in held_by([optimizer]):
+        if each.grad is not None:
+            each.grad = each.grad * -_SMALL
+
+
+def _schedule(bench: Bench) -> Iterator[Finding]:
+    kind = type(bench.trainee.scheduler)
+    if not issubclass(kind, LRScheduler) or kind.state_dict is LRScheduler.state_dict:
+        return
+    if kind.__module__.partition(".")[0] == "torch":
+        return
+    with bench.trial() as trial:
+        for _ in bench.reference.losses:
+            trial.step()
+        saved = copy.deepcopy(_saved(trial))
+        rates = _next_rates(trial)
+    with bench.trial() as trial:
+        scheduler: Any = trial.trainee.scheduler
+        scheduler.optimizer.load_state_dict(saved[0])
+        scheduler.load_state_dict(saved[1])
+        resumed = _next_rates(trial)
+    if rates != resumed:
+        yield Finding(
+            ID,
+            "error",
+            f"A resumed run is not the run it resumes: with the state_dict of {kind.__name__} the "
+            f"next learning rate is {resumed[0]:.6g}, without a break {rates[0]:.6g}.",
+            evidence={"saved": listed([str(name) for name in saved[1]])},
+            location=defined_at(kind.state_dict),
+            remedy="leave state_dict to LRScheduler, or save last_epoch and what else get_lr reads",
+        )
+
+
+def _saved(trial: Trial) -> tuple[Any, Any]:
+    scheduler: Any = trial.trainee.scheduler
+    return scheduler.optimizer.state_dict(), scheduler.state_dict()
+
+
+def _next_rates(trial: Trial) -> list[float]:
+    scheduler: Any = trial.trainee.scheduler
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that no update comes before it
+        scheduler.step()
+    return [float(group["lr"]) for group in scheduler.optimizer.param_groups]
 
 
 def _is_lost(name: str, lost: list[tuple[str, str]]) -> bool:

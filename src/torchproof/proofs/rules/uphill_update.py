@@ -41,6 +41,8 @@ def uphill_update(bench: Bench) -> Iterator[Finding]:
 
     * every element that moves goes the way of its gradient: the loss is maximised, or
     * the step returns such a loss and backward starts, in every call, at its negative, or
+    * the only model's step returns a negative of its own making (``loss = -log_prob.mean()``) that
+      is positive and backward starts, in every call, at the negative of that, or
     * the only backward pass of the only model starts, in every call, at the negative of one.
 
     A policy is judged by what the batch calls advantage, reward or return: that of one row is
@@ -88,8 +90,11 @@ def _negated(seen: Observation) -> Iterator[Finding]:
     roots = [_root(seen, call) for call in range(len(seen.trial.losses))]
     known = {call.result for call in seen.losses if call.name != "kl_div"}
     pairs = list(zip(roots, seen.trial.losses))
-    returned = all(root and loss in known and _opposite(root, loss) for root, loss in pairs)
     alone = len(seen.trial.trainee.models) == 1
+    returned = all(
+        root and (loss in known or (alone and _twice_negative(root))) and _opposite(root, loss)
+        for root, loss in pairs
+    )
     if not returned and not (alone and all(root and _negative(root) for root in roots)):
         return
     if any(group.get("maximize") for each in seen.updates for group in each.optimizer.param_groups):
@@ -160,6 +165,10 @@ def _standard(root: Event) -> bool:
 def _negative(root: Event) -> bool:
     made, before = root.facts["made"]
     return made.name == "Neg" and before.name in _STANDARD
+
+
+def _twice_negative(root: Event) -> bool:
+    return all(each.name == "Neg" for each in root.facts["made"])
 
 
 def _opposite(root: Event, loss: float) -> bool:

@@ -1,0 +1,42 @@
+"""Where the values of a tensor come from: a model, the batch alone, or neither as far as is known.
+
+Followed through operations outside the models, and for tensors without a gradient only, as one
+that has a gradient comes from a model. To keep little alive, only tensors with as many rows as one
+of the batch are followed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+
+if TYPE_CHECKING:
+    from torchproof.proofs.trial import Trial
+
+
+class Sources:
+    """The sources of the tensors of one trial's steps."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        # Tensors are kept alive with their ids, so that no other tensor can get the same id.
+        self._known: dict[int, tuple[torch.Tensor, str]] = {}
+
+    def of(self, tensor: torch.Tensor) -> str:
+        """Return ``model``, ``batch`` or an empty string."""
+        if tensor.requires_grad:
+            return "model"
+        if any(tensor is each for each in self._trial.given.values()):
+            return "batch"
+        return self._known.get(id(tensor), (tensor, ""))[1]
+
+    def trace(self, sources: set[str], result: Any) -> None:
+        """Note the result, a tensor or several, of an operation on values of these sources."""
+        source = next((each for each in ("model", "batch") if each in sources), "")
+        rows = {each.shape[:1] for each in self._trial.given.values()}
+        made = result if isinstance(result, (tuple, list)) else [result]
+        for each in made if source else ():
+            if isinstance(each, torch.Tensor) and each.shape[:1] in rows and not each.requires_grad:
+                self._known[id(each)] = (each, source)
