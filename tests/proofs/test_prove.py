@@ -8,6 +8,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
+import torch._dynamo  # replaces torch.manual_seed when it is first imported
 import zoo
 from torch import nn
 from torch.nn.modules import module as global_hooks
@@ -242,3 +243,15 @@ def test_no_rule_begins_once_the_budget_is_spent():
 def test_a_budget_is_a_number_of_steps(budget):
     with pytest.raises(UsageError, match="budget is"):
         torchproof.prove(zoo.plain_mlp, budget=budget)
+
+
+def test_what_is_no_function_is_one_sentence():
+    with pytest.raises(UsageError, match="build is of the type Trainee, not a function"):
+        torchproof.prove(zoo.plain_mlp())
+
+
+def test_rules_that_are_skipped_for_one_reason_share_a_line():
+    proof = torchproof.prove(zoo.plain_mlp, rules=["worker-shards", "epoch-order"])
+    skipped, end = str(proof).split("\n")
+    assert skipped.startswith("skipped epoch-order, worker-shards: Trainee(loader=...) does not")
+    assert end == "passed"

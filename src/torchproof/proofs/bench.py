@@ -52,6 +52,9 @@ class Bench:
     """
 
     def __init__(self, build: Callable[[], Trainee], seed: int) -> None:
+        if not callable(build):
+            what = f"build is of the type {type(build).__name__}, not a function"
+            raise UsageError(what, "Pass the function itself: build, and not build().")
         self.seed = seed
         self.build = build
         self.cost = Cost()

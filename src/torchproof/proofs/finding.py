@@ -29,8 +29,9 @@ class Finding:
 
     def __str__(self) -> str:
         facts = ", ".join(f"{name}: {value}" for name, value in self.evidence.items())
+        place = f" at {self.location}" if self.location else ", line not known"
         rows = [
-            f"{self.severity} {self.rule} at {self.location or 'a line that is not known'}",
+            f"{self.severity} {self.rule}{place}",
             f"  {self.message}",
             f"  evidence  {facts}" if facts else "",
             f"  remedy    {self.remedy}" if self.remedy else "",

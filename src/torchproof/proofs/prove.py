@@ -38,7 +38,10 @@ class Proof:
 
     def __str__(self) -> str:
         rows = [str(each) for each in self.findings]
-        rows += [f"skipped {rule}: {why}" for rule, why in self.skipped.items()]
+        reasons: dict[str, list[str]] = {}
+        for rule, why in self.skipped.items():
+            reasons.setdefault(why, []).append(rule)
+        rows += [f"skipped {', '.join(rules)}: {why}" for why, rules in reasons.items()]
         return "\n".join([*rows, "passed" if self.passed else "failed"])
 
 

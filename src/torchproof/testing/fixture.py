@@ -62,7 +62,6 @@ class ProofFixture:
         __tracebackhide__ = True
         import torchproof
 
-        _function(build)
         if self._watch:
             return self._watch.prove(build, options.get("seed", self._base))
         proof = torchproof.prove(build, **{"seed": self._base, **options})
@@ -91,7 +90,6 @@ class ProofFixture:
         __tracebackhide__ = True
         import torchproof
 
-        _function(build)
         curve = _name(name or self._item.name)
         seed = options.setdefault("seed", self._base)
         if self._watch:
@@ -310,12 +308,6 @@ def _name(name: Any) -> str:
         what = f"a name is {name!r:.60}"
         raise UsageError(what, f"Give a text of 1 to {MAX_NAME} characters.")
     return name
-
-
-def _function(build: Any) -> None:
-    if not callable(build):
-        what = f"build is of the type {type(build).__name__}, not a function"
-        raise UsageError(what, "Pass the function itself: build, and not build().")
 
 
 def _number(name: str, value: Any) -> float:

@@ -173,7 +173,7 @@ def _finding(bench: Bench, found: torch.Tensor, labels: torch.Tensor, remedy: st
 def _labels(bench: Bench) -> torch.Tensor:
     labels = [each for each in parted(bench.trainee).labels.values() if each.dim() == 1]
     if bench.trainee.predict is None or len(labels) != 1 or labels[0].dtype != torch.long:
-        raise Skip("no predict of ones own, or not one class for each row")
+        raise Skip("Trainee(predict=...) is not given, or does not give one class for each row")
     return labels[0]
 
 
