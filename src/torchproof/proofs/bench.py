@@ -13,7 +13,8 @@ from torchproof.proofs.bits import different, distance
 from torchproof.proofs.compiled import interpreted
 from torchproof.proofs.finding import Cost, listed
 from torchproof.proofs.isolation import untouched
-from torchproof.proofs.observe import Observation, observe
+from torchproof.proofs.observation import Observation
+from torchproof.proofs.observe import observe
 from torchproof.proofs.optimizers import optimizer_hooks, optimizers_built
 from torchproof.proofs.rule import Skip
 from torchproof.proofs.seeds import fix_seed

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
-    from torchproof.proofs.observe import Observation
+    from torchproof.proofs.observation import Observation
 
 
 def frozen_by_mode(seen: Observation, name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 if TYPE_CHECKING:
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observe import Operation
+    from torchproof.proofs.observation import Operation
 
 OF_CLASSES = {"cross_entropy", "nll_loss", "multi_margin_loss"}
 OF_VALUES = {

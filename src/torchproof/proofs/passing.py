@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from torchproof.proofs.observe import Observation
+    from torchproof.proofs.observation import Observation
 
 
 def made_anew(seen: Observation, parameters: Sequence[torch.Tensor]) -> list[torch.Tensor]:

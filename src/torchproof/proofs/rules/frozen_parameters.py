@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observe import Observation
+    from torchproof.proofs.observation import Observation
 
 ID = "frozen-parameters"
 _STATISTICS = ("running_mean", "running_var")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observe import Observation
+    from torchproof.proofs.observation import Observation
 
 ID = "identical-units"
 _LAYERS = (

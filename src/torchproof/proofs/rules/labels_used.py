@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observe import Operation
+    from torchproof.proofs.observation import Operation
     from torchproof.proofs.probe import Probe
 
 ID = "labels-used"

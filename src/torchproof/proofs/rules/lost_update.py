@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observe import Observation
+    from torchproof.proofs.observation import Observation
     from torchproof.proofs.updates import Move
 
 ID = "lost-update"

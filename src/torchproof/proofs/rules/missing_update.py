@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observe import Observation
+    from torchproof.proofs.observation import Observation
 
 ID = "missing-update"
 # Longer than gradients are accumulated for, or a critic is trained alone, on one batch.

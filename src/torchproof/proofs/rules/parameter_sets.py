@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observe import Observation
+    from torchproof.proofs.observation import Observation
 
 ID = "parameter-sets"
 

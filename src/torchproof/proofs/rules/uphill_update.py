@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from torchproof.proofs.bench import Bench
     from torchproof.proofs.events import Event
-    from torchproof.proofs.observe import Observation
+    from torchproof.proofs.observation import Observation
     from torchproof.proofs.updates import Update
 
 ID = "uphill-update"
