@@ -115,5 +115,5 @@ def test_a_capability_that_is_lost_is_named_with_its_rate(digits):
     assert answer.exit_code == 1
     named = r"checks? fails?: (.*, )?the capability `brightness` fails for \d\d % of its inputs"
     assert re.search(named, digits.first_line(4))
-    assert "torchproof: brightness (INV): " in digits.row(4, "`test_the_light_does_not_matter`")
+    assert "`brightness (INV): " in digits.row(4, "`test_the_light_does_not_matter`")
     assert "`brightness` in `test_the_light_does_not_matter`" in digits.comment(4)
