@@ -43,6 +43,7 @@ def state_of_the_process():
         torch.optim.lr_scheduler.LRScheduler.step,
         (torch.amp.GradScaler.scale, torch.amp.GradScaler.unscale_, torch.manual_seed),
         (torch.is_autocast_enabled("cpu"), warnings.showwarning),
+        (torch.autocast_increment_nesting(), torch.autocast_decrement_nesting()),
         torch.overrides._get_current_function_mode_stack(),
     ]
 
@@ -55,6 +56,7 @@ def careless(error=None):
     torch.use_deterministic_algorithms(True)  # noqa: FBT003 - torch's own signature
     torch.backends.cudnn.benchmark = not torch.backends.cudnn.benchmark
     torch.set_default_dtype(torch.float64)
+    torch.autocast("cpu", torch.bfloat16).__enter__()
     torch.autograd.set_detect_anomaly(True)
     warnings.simplefilter("ignore")
     trainee = zoo.classifier(zoo.mlp(), zoo.classes(4))

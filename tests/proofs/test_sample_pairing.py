@@ -76,6 +76,39 @@ def test_time_and_rows_flattened_in_another_order(caught):
     caught(RULE, build)
 
 
+def dice(logits, masks):
+    shares = logits.sigmoid()
+    return 1 - (2 * (shares * masks).sum() + 1) / (shares.sum() + masks.sum() + 1)
+
+
+def weighted_by_the_batch(logits, masks):
+    weight = (1 - masks).sum() / masks.sum()
+    return F.binary_cross_entropy_with_logits(logits, masks, pos_weight=weight)
+
+
+def hard_negatives(logits, masks):
+    losses = F.binary_cross_entropy_with_logits(logits, masks, reduction="none")
+    return losses[masks > 0].mean() + losses[masks == 0].topk(20).values.mean()
+
+
+def of_valid_places(values, masks):
+    return (values - masks)[masks > 0].abs().mean()
+
+
+@pytest.mark.parametrize("loss", [dice, weighted_by_the_batch, hard_negatives, of_valid_places])
+def test_losses_over_the_places_of_the_whole_batch_are_right(loss):
+    """One label moves the gradient in other rows, too."""
+
+    def build():
+        images = torch.randn(4, 3, 8, 8)
+        batch = {"x": images, "y": (images[:, :1] > 0.3).float()}
+        model = nn.Conv2d(3, 1, 3, padding=1)
+        return pairs.learner(model, batch, lambda model, b: loss(model(b["x"]), b["y"]))
+
+    proof = torchproof.prove(build, rules=[RULE])
+    assert proof.passed, str(proof)
+
+
 @pytest.mark.parametrize("build", [*pairs.RIGHT[:9], zoo.mixup_within_the_batch])
 def test_right_programs_are_silent(build):
     assert not torchproof.prove(build, rules=[RULE]).findings

@@ -56,7 +56,7 @@ def test_a_switch_left_in_another_position(caught, switch, name):
     try:
         finding, line = caught(RULE, program(switch))
     finally:
-        set_autocast((False, False))
+        set_autocast((False, False), 0)
     assert line.endswith("# here")
     assert finding.evidence["switch"] == name
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from torchproof.proofs.seeds import kept_random_state
-from torchproof.proofs.switches import autocast_enabled, set_autocast
+from torchproof.proofs.switches import autocast_depth, autocast_enabled, set_autocast
 
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _kept_switches() -> Iterator[None]:
     flags = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic)
     dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     anomaly, check_nan = torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
-    autocast = autocast_enabled()
+    autocast, depth = autocast_enabled(), autocast_depth()
     try:
         yield
     finally:
@@ -41,4 +41,4 @@ def _kept_switches() -> Iterator[None]:
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(grad)
         torch.autograd.set_detect_anomaly(anomaly, check_nan)
-        set_autocast(autocast)
+        set_autocast(autocast, depth)

@@ -30,9 +30,22 @@ def autocast_enabled() -> tuple[bool, bool]:
     return _torch.is_autocast_cpu_enabled(), _torch.is_autocast_enabled()
 
 
-def set_autocast(enabled: tuple[bool, bool]) -> None:
-    """Turn autocast on or off, on the CPU and on CUDA, if it is not so already."""
-    if enabled == autocast_enabled():
+def autocast_depth() -> int:
+    """Return how many autocast blocks the caller is in; the outermost clears torch's copies."""
+    _torch.autocast_increment_nesting()
+    depth: int = _torch.autocast_decrement_nesting()
+    return depth
+
+
+def set_autocast(enabled: tuple[bool, bool], depth: int) -> None:
+    """Turn autocast on or off, on the CPU and on CUDA, so many blocks deep, if it is not so."""
+    change = autocast_depth() - depth
+    for _ in range(abs(change)):
+        if change > 0:
+            _torch.autocast_decrement_nesting()
+        else:
+            _torch.autocast_increment_nesting()
+    if enabled == autocast_enabled() and not change:
         return
     if _BY_DEVICE:
         _torch.set_autocast_enabled("cpu", enabled[0])

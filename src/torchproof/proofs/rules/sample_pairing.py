@@ -34,9 +34,9 @@ def sample_pairing(bench: Bench) -> Iterator[Finding]:
     Decided for the first and the last row by two experiments. Its label is overwritten by another
     row's while the loss is given the same outputs: the gradient changes where the loss compares
     this label with something. Its inputs are overwritten: the outputs change that are the
-    prediction for this row. Where each changed label meets one prediction only, it has to be one of
-    its own row. Mixup, losses between rows and normalisation by label counts touch several and are
-    not judged.
+    prediction for this row. It is an error if the changed labels meet predictions of other rows
+    alone, and no more of these than there are labels. A loss that knows the whole batch (mixup,
+    Dice over all rows, weights by label counts, hard negatives) moves the row's own gradient, too.
 
     Assumes that inputs and labels have the samples in the same order along their first dimension.
     Skipped without labels, if all are alike, if the rows cannot be told apart in the outputs, or if
@@ -75,9 +75,9 @@ def _crossed(change: LabelChange, reached: dict[int, dict[int, torch.Tensor]]) -
         axis = _batch_axis(seen, change.row)
         if axis is None:
             raise Skip("the rows cannot be told apart in the outputs")
-        strangers = _indices(mask, axis) - _indices(seen[change.row], axis)
-        if strangers:
-            return min(strangers)
+        met, own = _indices(mask, axis), _indices(seen[change.row], axis)
+        if not met & own:
+            return min(met)
     return None
 
 
