@@ -22,9 +22,12 @@ _SHIFTED_BY_THE_CALLER = (
     "Bart BigBirdPegasus Blenderbot BlenderbotSmall Marian MBart Mvp Pegasus PLBart TrOCR Whisper"
 )
 # What these predict for a row changes with its padding, in float64 too: convolutions, pooling,
-# trigrams, landmarks and hashes over all places, or padding known only at the start of a row.
+# trigrams, landmarks and hashes over all places, or padding known only at the start of a row. Of
+# classifiers, XLNet's reads the last place, padding or not, and T5Gemma's the place behind the last
+# token, which is the token itself in a row without padding.
 _MIX_PADDING_IN = (
-    "Canine", "ConvBert", "CpmAnt", "Funnel", "MobileBert", "Nystromformer", "ProphetNet", "Yoso"
+    "Canine", "ConvBert", "CpmAnt", "Funnel", "MobileBert", "Nystromformer", "ProphetNet", "Yoso",
+    "XLNetForSequence", "T5GemmaForSequence", "T5Gemma2ForSequence",
 )  # fmt: skip
 
 
