@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from torchproof.proofs.trees import tensors
 
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+class Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves it untyped
+    """Meets the operations of a block; a composition, as inference mode shows it, by its parts."""
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
 
-def tensors(values: Iterable[Any]) -> list[torch.Tensor]:
-    """Return the tensors among the values, and in lists and tuples of them."""
-    return list(_walk(values))
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Meet an operation."""
+        kwargs = kwargs or {}
+        if _composed(function):
+            with self:
+                return function.decompose(*args, **kwargs)
+        return self.meet(function, args, kwargs)
+
+    def meet(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run one operation and return its result."""
+        raise NotImplementedError
 
 
 def written(function: Any, args: Any, kwargs: dict[str, Any]) -> list[torch.Tensor]:
@@ -31,8 +46,7 @@ def memory(tensor: torch.Tensor) -> int:
 
 
 @lru_cache(maxsize=1024)
-def composed(function: Any) -> bool:
-    """Tell whether an operation is a composition of others, as inference mode shows them."""
+def _composed(function: Any) -> bool:
     kernel = torch._C._dispatch_has_kernel_for_dispatch_key  # noqa: SLF001 - torch has no public name for it
     found: bool = kernel(function.name(), "CompositeImplicitAutograd")
     return found
@@ -45,11 +59,3 @@ def _targets(function: Any) -> list[tuple[int, str]]:
     return [
         (at, each.name) for at, each in arguments if each.alias_info and each.alias_info.is_write
     ]
-
-
-def _walk(values: Iterable[Any]) -> Iterator[torch.Tensor]:
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from _walk(value)

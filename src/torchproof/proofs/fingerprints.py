@@ -10,6 +10,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from torchproof.proofs.places import user_line
+from torchproof.proofs.trees import tensors
 
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def digest(values: Any) -> bytes:
     """Return a digest of the tensors in a collection; other values do not count."""
     tree = values if isinstance(values, (list, tuple)) else [values]
     hashed = hashlib.blake2b(digest_size=16)
-    for each in _tensors(tree):
+    for each in tensors(tree):
         hashed.update(str((each.dtype, each.shape)).encode())
         hashed.update(_bytes(each))
     return hashed.digest()
@@ -62,14 +63,6 @@ def _bytes(tensor: torch.Tensor) -> bytes:
         return dense.reshape(-1).view(torch.uint8).numpy().tobytes()
     except (RuntimeError, TypeError, NotImplementedError):
         return b""  # wrappers of torch.func and quantized tensors have no bytes of their own
-
-
-def _tensors(values: Any) -> Iterator[torch.Tensor]:
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from _tensors(value)
 
 
 class _Recorder(TorchFunctionMode):

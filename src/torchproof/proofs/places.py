@@ -33,6 +33,7 @@ _WATCHERS = (
             "drawings",
             "aliases",
             "masks",
+            "dispatched",
             "shadows",
             "writes",
         )

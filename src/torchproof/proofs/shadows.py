@@ -13,13 +13,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from torchproof.proofs.dispatched import composed, tensors, written
+from torchproof.proofs.dispatched import Watcher, written
 from torchproof.proofs.places import user_line
 from torchproof.proofs.rule import Skip
 from torchproof.proofs.shadow_memory import Shadow, ShadowMemory
-from torchproof.proofs.trees import map_tensors, named_tensors
+from torchproof.proofs.trees import map_tensors, named_tensors, tensors
 from torchproof.proofs.trial import parameters
 
 
@@ -94,21 +93,16 @@ class _Operation(NamedTuple):
         return _real(self.args[1:2] if self.name == "copy" else self.args)
 
 
-class _Shadows(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves it untyped
+class _Shadows(Watcher):  # type: ignore[no-untyped-call] # torch leaves it untyped
     """Carries the shadows along and notes the angles that have one."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.turns: list[Turn] = []
         self.memory = ShadowMemory()
 
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if composed(function):
-            with self:
-                return function.decompose(*args, **kwargs)
+    def meet(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Carry the shadows through one operation."""
         name = function.overloadpacket.__name__.rstrip("_")
         operation = _Operation(name, function, args, kwargs, written(function, args, kwargs))
         if name in _ANGLES:

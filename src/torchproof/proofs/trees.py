@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Callable, Optional
 
 import torch
@@ -37,6 +37,11 @@ def named_tensors(tree: Any) -> dict[str, torch.Tensor]:
     return dict(_walk(tree, ""))
 
 
+def tensors(values: Iterable[Any]) -> list[torch.Tensor]:
+    """Return the tensors among the values, and in lists and tuples of them."""
+    return list(_nested(values))
+
+
 def main_output(output: Any) -> Optional[torch.Tensor]:
     """Return the tensor that a model's output is about.
 
@@ -52,6 +57,14 @@ def main_output(output: Any) -> Optional[torch.Tensor]:
 def _clone(tensor: torch.Tensor) -> torch.Tensor:
     copied = tensor.detach().clone()
     return copied.requires_grad_() if tensor.requires_grad else copied
+
+
+def _nested(values: Iterable[Any]) -> Iterator[torch.Tensor]:
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _nested(value)
 
 
 def _walk(node: Any, path: str) -> Iterator[tuple[str, torch.Tensor]]:

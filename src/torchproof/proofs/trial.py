@@ -122,6 +122,17 @@ def parameters(trainee: Trainee) -> dict[str, torch.nn.Parameter]:
     return {name: named[name] for name in named if first[id(named[name])] == name}
 
 
+def largest_eps(trainee: Trainee, *, default: float) -> float:
+    """Return the rounding error of one operation in the narrowest type that a parameter has.
+
+    Args:
+        trainee: Whose parameters.
+        default: Where no parameter holds floating-point numbers.
+    """
+    floats = [each for each in parameters(trainee).values() if each.is_floating_point()]
+    return max((torch.finfo(each.dtype).eps for each in floats), default=default)
+
+
 def state_tensors(trainee: Trainee) -> dict[str, torch.Tensor]:
     """Return the parameters and buffers of all models by name."""
     return {**parameters(trainee), **_buffers(trainee)}

@@ -5,9 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from torch.utils._python_dispatch import TorchDispatchMode
-
-from torchproof.proofs.dispatched import composed, memory, written
+from torchproof.proofs.dispatched import Watcher, memory, written
 from torchproof.proofs.places import user_line
 
 
@@ -51,17 +49,11 @@ def writes() -> Iterator[Writes]:
         yield watcher.found
 
 
-class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves it untyped
+class _Watcher(Watcher):  # type: ignore[no-untyped-call] # torch leaves it untyped
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.found = Writes()
 
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if composed(function):
-            with self:
-                return function.decompose(*args, **kwargs)
+    def meet(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         self.found.note(written(function, args, kwargs))
         return function(*args, **kwargs)

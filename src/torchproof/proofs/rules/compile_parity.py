@@ -13,7 +13,7 @@ from torchproof.proofs.places import defined_at
 from torchproof.proofs.promoted import SHRINKS
 from torchproof.proofs.replacement import widen
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.trial import parameters
+from torchproof.proofs.trial import largest_eps
 
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from torchproof.proofs.bench import Bench
     from torchproof.proofs.compiled import Compiled
-    from torchproof.proofs.trainee import Trainee
 
 ID = "compile-parity"
 
@@ -52,7 +51,7 @@ def compile_parity(bench: Bench) -> Iterator[Finding]:
     if not hasattr(torch.compiler, "set_stance"):
         raise Skip("before torch 2.6 compilation cannot be switched off")
     eager, true = bench.reference.losses, _true_losses(bench)
-    rounding = max(_eps(bench.trainee), *map(_relative, eager, true))
+    rounding = max(largest_eps(bench.trainee, default=0.0), *map(_relative, eager, true))
     for call, (given, plain, exact) in enumerate(zip(_compiled_losses(bench), eager, true)):
         if _relative(given, exact) * SHRINKS > rounding:
             yield Finding(
@@ -70,12 +69,6 @@ def compile_parity(bench: Bench) -> Iterator[Finding]:
 
 def _name(compiled: Compiled) -> str:
     return str(getattr(compiled, "__name__", type(compiled).__name__))
-
-
-def _eps(trainee: Trainee) -> float:
-    """Return the rounding error of one operation in the narrowest type that a parameter has."""
-    floats = [each for each in parameters(trainee).values() if each.is_floating_point()]
-    return max((torch.finfo(each.dtype).eps for each in floats), default=0.0)
 
 
 def _relative(value: float, exact: float) -> float:

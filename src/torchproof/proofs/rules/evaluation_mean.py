@@ -6,8 +6,6 @@ from functools import partial
 from math import fsum, isfinite, nan
 from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 
-import torch
-
 from torchproof.proofs.batches import Parted, parted
 from torchproof.proofs.drawings import Drawing, drawings
 from torchproof.proofs.finding import Finding
@@ -17,14 +15,15 @@ from torchproof.proofs.replacement import restored
 from torchproof.proofs.rule import Skip, rule
 from torchproof.proofs.seeds import fix_seed
 from torchproof.proofs.trees import map_tensors
-from torchproof.proofs.trial import parameters
+from torchproof.proofs.trial import largest_eps
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import torch
+
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.trainee import Trainee
     from torchproof.proofs.trial import Trial
 
     Evaluated = Callable[[list[int]], float]
@@ -82,9 +81,9 @@ def evaluation_mean(bench: Bench) -> Iterator[Finding]:
         raise Skip("the batch has too few rows to tell their weights")
     with restored(bench) as trial, drawings() as drawn:
         of = partial(_value, trial, whole)
-        pair = _pair(of, rows, _eps(bench.trainee))
+        pair = _pair(of, rows, largest_eps(bench.trainee, default=1.0))
         message = _uneven(of, pair, rows) or _uneven(of, pair, rows - 1)
-        message = message or _by_tokens(of, whole, rows, _eps(bench.trainee))
+        message = message or _by_tokens(of, whole, rows, largest_eps(bench.trainee, default=1.0))
         noise = _noise(bench, of, rows, drawn)
     if noise:
         raise Skip(f"evaluate draws random numbers ({noise})")
@@ -223,9 +222,3 @@ def _is_mean_of_means(
             return False
         differs |= abs(expected - mean(order)) > bound
     return differs
-
-
-def _eps(trainee: Trainee) -> float:
-    """Return the rounding error of one operation in the narrowest type that a parameter has."""
-    floats = [each for each in parameters(trainee).values() if each.is_floating_point()]
-    return max((torch.finfo(each.dtype).eps for each in floats), default=1.0)

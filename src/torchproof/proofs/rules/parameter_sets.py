@@ -146,8 +146,7 @@ def _not_registered(seen: Observation) -> Iterator[Finding]:
             location=_first_use(seen, anew),
             remedy="self.layer = torch.nn.Linear(...)  # in __init__, not in forward",
         )
-    foreign = [] if anew else foreign
-    if foreign:
+    elif foreign:
         yield Finding(
             ID,
             "warning",
