@@ -18,10 +18,10 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from torchproof.verdict.robust import log_sum
+
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from torchproof.verdict.noise import Shift
 
 SLOPE = 0.1
@@ -70,21 +70,15 @@ def evidence(shift: Shift, effect: float) -> float:
         effect: In standard deviations of a run.
     """
     if shift.mixture:
-        return _log_sum(
-            likely + evidence(part, effect) for likely, part in shift.mixture
-        ) - _log_sum(likely for likely, _ in shift.mixture)
+        return log_sum(likely + evidence(part, effect) for likely, part in shift.mixture) - log_sum(
+            likely for likely, _ in shift.mixture
+        )
     size = shift.size / shift.sigma
     if math.isinf(shift.freedom):
         return effect * (size - effect / 2) * shift.information
     t = size * math.sqrt(shift.information)
     share = t / math.sqrt(t * t + shift.freedom)
     return _student(share, shift.information, shift.freedom, effect)
-
-
-def _log_sum(logs: Iterable[float]) -> float:
-    found = [*logs]
-    most = max(found)
-    return most + math.log(sum(math.exp(each - most) for each in found))
 
 
 def corridor(

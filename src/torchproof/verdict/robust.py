@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 CLIP = 3.0
 _MAD_TO_SD = 1.4826
@@ -63,6 +63,13 @@ def log_density(distance: float, wild: float = WILD) -> float:
     core = math.exp(-0.5 * distance * distance)
     far = math.exp(-0.5 * (distance / _WILD_SCALE) ** 2) / _WILD_SCALE
     return math.log((1 - wild) * core + wild * far)
+
+
+def log_sum(logs: Iterable[float]) -> float:
+    """Return the log of the sum of what these are the logs of, at least one."""
+    found = [*logs]
+    top = max(found)
+    return top + math.log(sum(math.exp(each - top) for each in found))
 
 
 def wild_share(distances: Sequence[float]) -> float:

@@ -14,7 +14,7 @@ import math
 from itertools import accumulate, product
 from typing import TYPE_CHECKING
 
-from torchproof.verdict.robust import WILD, log_density
+from torchproof.verdict.robust import WILD, log_density, log_sum
 
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Suspects:
             bad = self._sums(stored, level + step)
             split = [prior + good[at] + bad[-1] - bad[at] for at in range(len(good))]
             self._first.append([value + math.log(share) for value in split[:-1]])
-            self._moved.append(_log_sum(split) + math.log(environment / len(split)))
+            self._moved.append(log_sum(split) + math.log(environment / len(split)))
             self._none.append(prior + good[-1] + math.log(none))
         self._weigh()
 
@@ -143,8 +143,3 @@ class Suspects:
 
     def _log(self, distance: float) -> float:
         return log_density(distance, self._wild)
-
-
-def _log_sum(logs: Sequence[float]) -> float:
-    top = max(logs)
-    return top + math.log(sum(math.exp(value - top) for value in logs))
