@@ -1,6 +1,7 @@
 # Each target works as the first command on a fresh clone.
 
 PYTHON ?= python3
+PYTHON_OLDEST ?= python3.9
 # Any torch from 2.4 on will do. Where the index serves CUDA builds only, name a CPU build:
 #   make test TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
 TORCH  ?= torch==2.13.0
@@ -8,7 +9,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint format bench bench-verdict bench-faults clean
+.PHONY: demo test test-oldest lint format bench bench-verdict bench-faults clean
 
 demo: $(READY)  ## the whole way on a small real project
 	$(BIN)/torchproof demo
@@ -16,6 +17,14 @@ demo: $(READY)  ## the whole way on a small real project
 test: $(READY) $(VENV)/dvc  ## every test; those that need a docker engine where there is one
 	$(BIN)/pytest -n 2 -m "not docker"
 	$(BIN)/pytest -m docker
+
+# Left out: what asks for packages that have no release for that Python, or for the action's side.
+OLDEST := $(addprefix tests/,adapters behaviour contracts data proofs record synthetic testing)
+NEWER  := tests/data/test_dvc_itself.py tests/testing/test_shapes.py \
+          tests/testing/test_fingerprinting_trained.py
+
+test-oldest: $(VENV)/oldest  ## the test side with the oldest Python, torch and pytest it promises
+	$</bin/python -m pytest -n 2 $(OLDEST) $(addprefix --ignore=,$(NEWER))
 
 lint: $(READY)  ## style, types, and the walls between the rooms
 	$(BIN)/ruff check
@@ -54,3 +63,9 @@ $(READY): pyproject.toml
 $(VENV)/dvc: | $(READY)
 	$(BIN)/uv venv --quiet --python $(BIN)/python $@
 	$(BIN)/uv pip install --quiet --python $@ dvc==3.67.1 || { rm -rf $@; exit 1; }
+
+$(VENV)/oldest: requirements/oldest.txt
+	$(PYTHON_OLDEST) -m venv --clear $@
+	$@/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$@/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@

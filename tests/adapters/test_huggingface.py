@@ -50,7 +50,7 @@ def classifier():
         max_position_embeddings=16,
         num_labels=3,
     )
-    rows = zip(torch.randint(1, 50, (8, 10)), torch.randint(3, (8,)), strict=True)
+    rows = zip(torch.randint(1, 50, (8, 10)), torch.randint(3, (8,)))
     data = [
         {"input_ids": row, "attention_mask": (torch.arange(10) < 7 + i % 4).long(), "labels": label}
         for i, (row, label) in enumerate(rows)

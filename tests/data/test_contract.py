@@ -38,7 +38,7 @@ def test_a_split_in_numbers_and_words():
         (X, Y),
         (X.numpy(), Y.numpy()),
         torch.utils.data.TensorDataset(X, Y),
-        list(zip(X, Y, strict=True)),
+        list(zip(X, Y)),
         (list(X), Y.tolist()),
     ],
 )

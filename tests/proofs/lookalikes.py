@@ -290,7 +290,7 @@ def momentum_encoder_with_batch_norm():
     def step(batch):
         optimizer.zero_grad()
         with torch.no_grad():
-            for old, new in zip(teacher.parameters(), student.parameters(), strict=True):
+            for old, new in zip(teacher.parameters(), student.parameters()):
                 old.mul_(0.99).add_(new, alpha=0.01)
             keys = F.normalize(teacher(batch["x"]), dim=1)
         queries = F.normalize(student(batch["x"]), dim=1)

@@ -235,7 +235,7 @@ def generator_of_noise():
 
     def step(batch):
         generator.train()
-        for sign, optimizer in zip((1, -1), optimizers, strict=True):
+        for sign, optimizer in zip((1, -1), optimizers):
             optimizer.zero_grad()
             fake = critic(generator(torch.randn(6, 2)))
             loss = sign * (fake.mean() - (critic(batch["x"]).mean() if sign > 0 else 0))

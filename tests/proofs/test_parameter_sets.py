@@ -273,7 +273,7 @@ class Streams(nn.Module):
 
     def forward(self, x):
         edge = x
-        for to_node, to_edge in zip(self.nodes, self.edges, strict=True):
+        for to_node, to_edge in zip(self.nodes, self.edges):
             x = to_node(x + edge).relu()
             late = to_edge(edge + x).relu()
             edge = late if self.chained else edge

@@ -101,7 +101,7 @@ def test_a_draw_in_a_step_moves_the_rest_of_that_step_and_no_later_draw():
         return Trainee(model, {"x": torch.zeros(1, 1)}, step)
 
     plain, moved = (trajectory(lambda more=more: build(more)) for more in (False, True))
-    differs = [a != b for a, b in zip(plain.losses, moved.losses, strict=True)]
+    differs = [a != b for a, b in zip(plain.losses, moved.losses)]
     assert differs == [False, False, True, False, False]
 
 

@@ -268,7 +268,7 @@ def moving_average_teacher():
         loss.backward()
         optimizer.step()
         with torch.no_grad():
-            for old, new in zip(teacher.parameters(), student.parameters(), strict=True):
+            for old, new in zip(teacher.parameters(), student.parameters()):
                 old.lerp_(new, 0.1)
         return loss
 

@@ -216,9 +216,9 @@ def test_a_pattern_is_planted_once_and_its_shape_tells_the_class():
     bright = data.x[:, 0] >= 0.5
     assert (bright.sum((1, 2)) == 8).all()
     shapes = {}
-    for mask, label in zip(bright, data.y.tolist(), strict=True):
+    for mask, label in zip(bright, data.y.tolist()):
         rows, columns = mask.nonzero().unbind(1)
-        pixels = zip((rows - rows.min()).tolist(), (columns - columns.min()).tolist(), strict=True)
+        pixels = zip((rows - rows.min()).tolist(), (columns - columns.min()).tolist())
         shapes.setdefault(label, set()).add(frozenset(pixels))
     assert [len(found) for found in shapes.values()] == [1] * 6
     assert len(set().union(*shapes.values())) == 6
@@ -229,7 +229,7 @@ def test_copy_and_reverse_ask_for_what_was_said():
         data = make(name, 20, length=5)
         assert (data.x[:, 5:] == 8).all()
         assert (data.y[:, :5] == -100).all()
-        for x, y in zip(data.x, data.y, strict=True):
+        for x, y in zip(data.x, data.y):
             assert torch.equal(y[5:], turn(x[:5]))
 
 
@@ -251,7 +251,7 @@ def test_parity_counts_ones():
 @pytest.mark.parametrize(("symbols", "branches"), [(8, 4), (5, 5), (4, 2), (6, 1)])
 def test_the_entropy_of_text_is_that_of_its_followers(symbols, branches):
     data = make("markov_text", 2000, length=50, symbols=symbols, branches=branches)
-    pairs = Counter(zip(data.x.flatten().tolist(), data.y.flatten().tolist(), strict=True))
+    pairs = Counter(zip(data.x.flatten().tolist(), data.y.flatten().tolist()))
     before = Counter(data.x.flatten().tolist())
     total = data.x.numel()
     measured = -sum(n / total * math.log2(n / before[a]) for (a, _), n in pairs.items())
