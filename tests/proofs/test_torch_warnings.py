@@ -63,3 +63,12 @@ def test_warnings_turned_into_errors_are_not_raised_by_watching():
             lambda: zoo.classifier(model_of(4, 3), zoo.classes(4)), rules=[RULE]
         )
     assert not proof.findings
+
+
+def test_each_warning_is_shown_once():
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("default")
+        torchproof.prove(lambda: lookalikes.trained_with(sizes, zoo.mlp(4, 1), zoo.numbers(4)))
+    told = [(str(each.message), each.lineno) for each in shown]
+    assert any("target size" in text for text, _ in told)
+    assert len(told) == len(set(told))

@@ -7,6 +7,7 @@
 `optimizers`       when optimizers are built and step; the place for interventions
 `events`           what came in which order: backward, clipping, updates, schedules
 `updates`          what each update did to each parameter
+`spent_gradients`  what is written to gradients behind their update
 `loss_calls`       what a loss function was given: logits, probabilities, logarithms
 `traced`           what each module got and returned: where two predictions part
 `fingerprints`     every operation's digest: where two runs part

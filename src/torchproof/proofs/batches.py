@@ -15,6 +15,8 @@ from torchproof.proofs.trees import clone, map_tensors, named_tensors
 
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torchproof.proofs.trainee import Trainee
 
 Change = Callable[[torch.Tensor], torch.Tensor]
@@ -61,9 +63,10 @@ class Parted(NamedTuple):
             for each in self.inputs.values()
         )
 
-    def change(self, change: Change, *, labels: bool) -> Any:
-        """Return the batch with its labels changed, or with its inputs changed."""
-        chosen = {id(each) for each in (self.labels if labels else self.inputs).values()}
+    def change(self, change: Change, *, labels: bool, only: Optional[str] = None) -> Any:
+        """Return the batch with its labels changed, or with its inputs changed, or one of them."""
+        named = self.labels if labels else self.inputs
+        chosen = {id(each) for name, each in named.items() if only in (None, name)}
         return map_tensors(self.batch, lambda each: change(each) if id(each) in chosen else each)
 
 
@@ -95,12 +98,18 @@ def plain_tensors(tree: Any) -> dict[str, torch.Tensor]:
 
 def row_from(row: int, other: int, rows: int) -> Change:
     """Give a change that overwrites one row by another."""
+    return rows_from({row: other}, rows)
+
+
+def rows_from(others: Mapping[int, int], rows: int) -> Change:
+    """Give a change that overwrites some rows, each by another."""
 
     def change(tensor: torch.Tensor) -> torch.Tensor:
         if tensor.dim() == 0 or len(tensor) != rows:
             return tensor
         copied = tensor.detach().clone()
-        copied[row] = copied[other].clone()
+        for row, other in others.items():
+            copied[row] = tensor.detach()[other]
         return copied.requires_grad_(tensor.requires_grad)
 
     return change

@@ -72,6 +72,13 @@ def used_unclipped(clip: Event, events: list[Event]) -> bool:
     return made and "clip" not in kinds
 
 
+def used_later(backward: Event, events: list[Event]) -> bool:
+    """Tell whether all that a backward pass reaches is updated behind it in the same call."""
+    after = events[_place(backward, events) + 1 :]
+    updates = [each for each in after if each.kind == "update" and each.call == backward.call]
+    return backward.touched <= {key for each in updates for key in each.touched}
+
+
 def already_used(clip: Event, events: list[Event]) -> bool:
     """Tell whether every optimizer concerned has stepped since the last backward pass."""
     used: set[int] = set()
@@ -82,6 +89,40 @@ def already_used(clip: Event, events: list[Event]) -> bool:
         if each.kind == "update":
             used |= each.touched
     return False
+
+
+def repeated_schedules(events: list[Event]) -> list[list[Event]]:
+    """Return the steps of each scheduler that always come several at a time, and their number.
+
+    A run are steps of one call with no update of the same parameters between them. Steps that are
+    told where to go to (an epoch, a loss) do not count. Each run has to be of the same length and
+    has to come with an update in its call.
+    """
+    steps = [each for each in events if each.kind == "schedule" and not each.facts["given"]]
+    found = []
+    for scheduler in {id(each.facts["scheduler"]) for each in steps}:
+        mine = [each for each in steps if id(each.facts["scheduler"]) == scheduler]
+        runs = _runs(mine, events)
+        alike = len({len(run) for run in runs}) == 1 and len(runs[0]) > 1
+        if alike and len(runs) > 1 and all(of_call(run[0], events, ("update",)) for run in runs):
+            found.append(runs[0])
+    return found
+
+
+def _runs(steps: list[Event], events: list[Event]) -> list[list[Event]]:
+    runs: list[list[Event]] = []
+    for each in steps:
+        last = runs[-1][-1] if runs else None
+        if last is not None and last.call == each.call and not _updated(last, each, events):
+            runs[-1].append(each)
+        else:
+            runs.append([each])
+    return runs
+
+
+def _updated(first: Event, last: Event, events: list[Event]) -> bool:
+    between = events[_place(first, events) : _place(last, events)]
+    return any(each.kind == "update" and each.touched & first.touched for each in between)
 
 
 def limits(event: Event) -> bool:

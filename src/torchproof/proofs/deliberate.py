@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
+    import torch
+
     from torchproof.proofs.observation import Observation
+
+
+def marked_untrained(parameter: torch.Tensor) -> bool:
+    """Tell whether somebody has set ``trainable = False`` on a parameter, as other libraries do."""
+    return vars(parameter).get("trainable") is False
 
 
 def frozen_by_mode(seen: Observation, name: str) -> bool:
@@ -21,10 +28,10 @@ def frozen_by_mode(seen: Observation, name: str) -> bool:
 
 
 def idle_models(seen: Observation, held: set[int]) -> tuple[str, ...]:
-    """Return the prefixes of those of several models that nobody trains: teachers, judges."""
+    """Return the names of those of several models that nobody trains: teachers, judges."""
     models = seen.trial.trainee.models
     return tuple(
-        f"{key}."
+        key
         for key, model in models.items()
         if len(models) > 1 and not any(id(each) in held for each in model.parameters())
     )

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from torchproof.proofs.loss_calls import is_wrapped
 from torchproof.proofs.trees import tensors
 
 
@@ -41,7 +42,7 @@ def written(function: Any, args: Any, kwargs: dict[str, Any]) -> list[torch.Tens
 def memory(tensor: torch.Tensor) -> int:
     """Return where a tensor's memory begins, which its views share; 0 for one that has none."""
     plain = type(tensor) in (torch.Tensor, torch.nn.Parameter) and not tensor.is_nested
-    strided = plain and tensor.layout == torch.strided
+    strided = plain and tensor.layout == torch.strided and not is_wrapped(tensor)
     return tensor.untyped_storage().data_ptr() if strided else 0
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from torch.overrides import TorchFunctionMode
 
+from torchproof.proofs.outside_draws import outside_draws
 from torchproof.proofs.places import user_line
 from torchproof.proofs.randomness import RANDOM, generator_state
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Drawing(NamedTuple):
-    """One operation that can draw; ``moved`` tells whether torch's generator moved on."""
+    """One operation that can draw; ``moved`` tells whether its generator moved on."""
 
     name: str
     location: Optional[str]
@@ -25,9 +26,9 @@ class Drawing(NamedTuple):
 
 @contextmanager
 def drawings() -> Iterator[list[Drawing]]:
-    """List the operations of the block that can draw random numbers."""
+    """List the operations of the block that can draw random numbers: torch's, numpy's, python's."""
     watcher = _Watcher()
-    with watcher:
+    with watcher, outside_draws(watcher.outside):
         yield watcher.found
 
 
@@ -35,6 +36,9 @@ class _Watcher(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[Drawing] = []
+
+    def outside(self, name: str, *_: Any) -> None:
+        self.found.append(Drawing(name, user_line(), moved=True))
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None

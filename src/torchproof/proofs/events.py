@@ -15,7 +15,7 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from torchproof.proofs.loss_calls import maker
-from torchproof.proofs.places import user_line
+from torchproof.proofs.places import running, user_line
 from torchproof.proofs.trial import parameters
 
 
@@ -36,7 +36,8 @@ _SCALER: Any = getattr(torch.amp, "GradScaler", torch.cuda.amp.GradScaler)
 class Event(NamedTuple):
     """One thing that happened in a call of the step, counted from 0.
 
-    ``kind`` is ``forward``, ``backward``, ``clip``, ``unscale``, ``update``, ``schedule`` or
+    ``kind`` is ``forward`` (of a model), ``part`` (of one of its modules, not called by it),
+    ``backward``, ``clip``, ``unscale``, ``update``, ``clear`` (by the optimizer), ``schedule`` or
     ``seed``; ``touched`` holds the ids of the parameters concerned.
     """
 
@@ -93,7 +94,8 @@ class Chronicle:
         grads = {id(each): each.grad for each in held if each.grad is not None}
         as_left = all(_version(grad) == left.get(key) for key, grad in grads.items())
         unscales = getattr(optimizer, "grad_scale", None) is not None
-        self.note("update", held, optimizer=optimizer, as_left=as_left, unscales=unscales)
+        facts = {"as_left": as_left, "unscales": unscales, "running": running()}
+        self.note("update", held, optimizer=optimizer, **facts)
 
     def operation(self, name: str) -> None:
         """Recognise gradient clipping by the torch function that calls this operation."""
@@ -110,16 +112,21 @@ class Chronicle:
 
     def _clip(self, local: Mapping[str, Any]) -> None:
         given, grads = local.get("parameters"), local.get("grads", ())
-        # A generator of parameters is used up by now; their gradients tell which they were.
-        several = given if isinstance(given, list) else self._with_gradients(grads)
+        several = given if isinstance(given, list) else self._of_generator(grads)
         some = any(bool(each.any()) for each in grads)
         limit = local.get("max_norm", local.get("clip_value", 0.0))
-        nothing = isinstance(given, list) and not given
-        self.note("clip", several, limit=float(limit), empty=not some, nothing=nothing)
+        self.note("clip", several, limit=float(limit), empty=not some, nothing=not several)
 
-    def _with_gradients(self, grads: Iterable[torch.Tensor]) -> list[torch.Tensor]:
-        memory = {each.data_ptr() for each in grads}
+    def _of_generator(self, grads: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the parameters that a generator gave, which is used up by now, by their gradients.
+
+        Newer releases of torch make a list of it first. Where it gave none that has a gradient,
+        those without one may be the ones that it gave.
+        """
         known = parameters(self._trial.trainee).values()
+        memory = {each.data_ptr() for each in grads}
+        if not memory:
+            return [each for each in known if each.requires_grad and each.grad is None]
         return [each for each in known if each.grad is not None and each.grad.data_ptr() in memory]
 
     @contextmanager
@@ -128,6 +135,8 @@ class Chronicle:
         with ExitStack() as stack:
             stack.enter_context(_wrapped(_SCALER, "scale", after=self._scale))
             stack.enter_context(_wrapped(_SCALER, "unscale_", before=self._unscale))
+            clear = self._clear
+            stack.enter_context(_wrapped(torch.optim.Optimizer, "zero_grad", before=clear))
             for kind in _schedulers():
                 stack.enter_context(_wrapped(kind, "step", before=self._schedule))
             stack.enter_context(_wrapped(torch, "manual_seed", before=lambda *_: self.note("seed")))
@@ -142,14 +151,32 @@ class Chronicle:
         if scaler.is_enabled():
             self.note("unscale", held_by([optimizer]))
 
-    def _schedule(self, scheduler: Any, *_: Any) -> None:
-        # Every scheduler steps once when it is made.
-        maker = sys._getframe(2).f_code.co_name  # noqa: SLF001 - the documented way to a frame
-        if maker in ("_initial_step", "__init__"):
+    def _clear(self, optimizer: Optimizer, *_: Any) -> None:
+        self.note("clear", held_by([optimizer]), optimizer=optimizer, running=running())
+
+    def _schedule(self, scheduler: Any, *given: Any) -> None:
+        # Every scheduler steps once when it is made; one may call the step that it inherits.
+        frame = sys._getframe(2)  # noqa: SLF001 - the documented way to a frame
+        code = frame.f_code
+        itself = [frame.f_locals.get(name) for name in code.co_varnames[:1]]
+        inherited = code.co_name == "step" and any(each is scheduler for each in itself)
+        if inherited or code.co_name in ("_initial_step", "__init__"):
             return
         inner = getattr(scheduler, "_schedulers", [])
         owners = [getattr(each, "optimizer", None) for each in (scheduler, *inner)]
-        self.note("schedule", held_by(owners))
+        self.note("schedule", held_by(owners), scheduler=scheduler, given=bool(given))
+
+
+@contextmanager
+def halved_scales() -> Iterator[None]:
+    """Let every GradScaler begin with half its loss scale in the block."""
+
+    def halve(scaler: Any, *_: Any) -> None:
+        if scaler._scale is None:  # noqa: SLF001 - torch has no public name for it
+            scaler._init_scale /= 2  # noqa: SLF001 - as above
+
+    with _wrapped(_SCALER, "scale", before=halve):
+        yield
 
 
 def _version(grad: torch.Tensor) -> tuple[int, int]:

@@ -56,6 +56,17 @@ def digest(values: Any) -> bytes:
     return hashed.digest()
 
 
+def _numbers(values: Any) -> list[Any]:
+    """Return python's numbers among the values, those of slices and lists as well."""
+    found: list[Any] = []
+    for each in values:
+        if isinstance(each, (list, tuple)):
+            found.append(_numbers(each))
+        elif isinstance(each, (int, float, slice)):
+            found.append(each)
+    return found
+
+
 def _bytes(tensor: torch.Tensor) -> bytes:
     try:
         plain = tensor.detach().cpu()
@@ -76,7 +87,7 @@ class _Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(function, "__name__", "")
         values = (*args, *kwargs.values())
-        given, numbers = digest(values), str([v for v in values if isinstance(v, (int, float))])
+        given, numbers = digest(values), str(_numbers(values))
         result = function(*args, **kwargs)
         if isinstance(result, (torch.Tensor, tuple, list)) and name != "__get__":
             self.prints.append(Print(name, user_line(), given, numbers, digest(result)))

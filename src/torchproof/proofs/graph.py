@@ -1,4 +1,4 @@
-"""The autograd graph: which leaves a backward pass reaches."""
+"""The autograd graph: which leaves a backward pass reaches, and what a tensor was laid out of."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import torch
 
 
 _BACKWARD = (torch.Tensor.backward, torch.autograd.backward)
+# They keep the order of the numbers in memory.
+VIEWS = ("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Alias")
+# They lay the same numbers out anew.
+LAYOUTS = (*VIEWS, "Transpose", "T", "Permute", "Clone", "Cat")
 # Constant between their steps: torch gives them a gradient of 0.
 _STEPS = ("Round", "Sign", "Floor", "Ceil", "Trunc")
 
@@ -41,6 +45,25 @@ def flat_leaves(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     roots = _sequence(args[0] if args else kwargs["tensors"])
     all_, sloped = ({id(each) for each in _behind(roots, stop)} for stop in ((), _STEPS))
     return all_ - sloped
+
+
+def makers(tensor: torch.Tensor, names: tuple[str, ...], through: tuple[str, ...]) -> list[Any]:
+    """Return the nodes of these names that a tensor comes from, through nodes of other names."""
+    waiting, found = [tensor.grad_fn], []
+    while waiting:
+        node = waiting.pop()
+        name = type(node).__name__.partition("Backward")[0]
+        if node is not None and name in through:
+            waiting += [parent for parent, _ in node.next_functions]
+        elif name in names and node not in found:
+            found.append(node)
+    return found
+
+
+def roots(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    """Return the tensors that a call of ``backward`` starts at; none for another function."""
+    starts = function in _BACKWARD
+    return _sequence(args[0] if args else kwargs["tensors"]) if starts else []
 
 
 def _sequence(tensors: Any) -> list[torch.Tensor]:

@@ -19,13 +19,24 @@ _DEPTH = 4
 def hidden_tensors(models: Mapping[str, torch.nn.Module]) -> dict[str, torch.Tensor]:
     """Return the leaves that require a gradient and hang on modules unregistered, by path."""
     registered = {id(each) for model in models.values() for each in model.parameters()}
-    found = {}
+    return {
+        path: tensor
+        for path, tensor in _held(models)
+        if tensor.is_leaf and tensor.requires_grad and id(tensor) not in registered
+    }
+
+
+def computed_tensors(models: Mapping[str, torch.nn.Module]) -> dict[str, torch.Tensor]:
+    """Return the tensors on modules that were computed from others with a gradient, by path."""
+    return {path: tensor for path, tensor in _held(models) if tensor.grad_fn is not None}
+
+
+def _held(models: Mapping[str, torch.nn.Module]) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield what modules hold unregistered, by path from the models."""
     for key, model in models.items():
         for name, module in model.named_modules(prefix=key):
             for path, tensor in _attributes(module):
-                if tensor.is_leaf and tensor.requires_grad and id(tensor) not in registered:
-                    found[f"{name}.{path}".strip(".")] = tensor
-    return found
+                yield f"{name}.{path}".strip("."), tensor
 
 
 def _attributes(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
@@ -45,3 +56,7 @@ def _walk(path: str, value: Any, depth: int) -> Iterator[tuple[str, torch.Tensor
     elif depth and isinstance(value, Mapping):
         for key, item in list(value.items()):
             yield from _walk(f"{path}[{key!r}]", item, depth - 1)
+    elif depth and not callable(value):
+        for name, item in getattr(value, "__dict__", {}).items():
+            if isinstance(item, (torch.Tensor, torch.nn.Module)):
+                yield from _walk(f"{path}.{name}", item, depth - 1)

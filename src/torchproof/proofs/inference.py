@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from torchproof.proofs.loss_calls import is_wrapped
 from torchproof.proofs.rule import Skip
-from torchproof.proofs.trees import clone
+from torchproof.proofs.trees import clone, named_tensors
 
 
 if TYPE_CHECKING:
@@ -29,11 +30,14 @@ class Arguments(NamedTuple):
 
 @contextmanager
 def first_call(model: torch.nn.Module) -> Iterator[list[Arguments]]:
-    """Catch the arguments of the model's first call in the block; the list holds one or none."""
+    """Catch the arguments of the model's first call in the block; the list holds one or none.
+
+    A call inside a transform of torch.func is passed over: its tensors are gone after it.
+    """
     calls: list[Arguments] = []
 
     def catch(_: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not calls:
+        if not calls and not any(map(is_wrapped, named_tensors((args, kwargs)).values())):
             calls.append(clone(Arguments(args, kwargs)))
 
     if isinstance(model, torch.jit.ScriptModule):

@@ -22,7 +22,7 @@ _REARRANGING = (
     *("View", "UnsafeView", "ReshapeAlias", "Transpose", "T", "Permute", "Squeeze", "Unsqueeze"),
     *("Clone", "Alias"),
 )
-_AFFINE = ("Addmm", "Linear", "Mm", "Bmm", "Baddbmm", "Addbmm", "Convolution", "Mv")
+AFFINE = ("Addmm", "Linear", "Mm", "Bmm", "Baddbmm", "Addbmm", "Convolution", "Mv")
 _NEEDED = ("input", "target")
 _MATRIX = 2
 
@@ -47,7 +47,8 @@ class LossCall(NamedTuple):
     along the classes; ``scattered``: they are all that a ``log_softmax`` made, but not along the
     classes; ``log_total`` is the largest logarithm of the classes' summed probabilities where the
     input is read as log-probabilities; ``negative``: the target holds negative numbers; ``asked``
-    counts its class ids that are not ignored.
+    counts its class ids that are not ignored; ``own_classes`` counts them where each is the class
+    of the input's own largest value, and is 0 otherwise.
     """
 
     name: str
@@ -66,6 +67,7 @@ class LossCall(NamedTuple):
     log_total: float
     negative: bool
     asked: int
+    own_classes: int
     result: Optional[float]
 
 
@@ -105,7 +107,7 @@ def loss_call(
     if not isinstance(values, torch.Tensor) or not values.requires_grad:
         return None
     plain = values.detach().double()
-    if _is_wrapped(plain) or not plain.numel():
+    if is_wrapped(plain) or not plain.numel():
         return None
     # kl_div knows no class axis; distributions lie along the last one.
     axis = values.dim() - 1 if name == "kl_div" or values.dim() < _MATRIX else 1
@@ -130,6 +132,7 @@ def loss_call(
         log_total=float(plain.logsumexp(axis).max()) if values.dim() else 0.0,
         negative=bool((target < 0).any()) if numbers and target is not None else False,
         asked=_asked(given),
+        own_classes=_own_classes(plain, given, axis),
         result=float(result.detach()) if single else None,
     )
 
@@ -142,7 +145,17 @@ def _asked(given: dict[str, Any]) -> int:
     return int((target != given.get("ignore_index", -100)).sum())
 
 
-def _is_wrapped(tensor: torch.Tensor) -> bool:
+def _own_classes(values: torch.Tensor, given: dict[str, Any], axis: int) -> int:
+    """Count the class ids of a target that is what the values themselves are largest at."""
+    target = given.get("target")
+    if not isinstance(target, torch.Tensor) or target.is_floating_point() or not values.dim():
+        return 0
+    largest, asked = values.argmax(axis), target != given.get("ignore_index", -100)
+    own = largest.shape == target.shape and largest[asked].equal(target[asked])
+    return int(asked.sum()) if own else 0
+
+
+def is_wrapped(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor is a wrapper of torch.func, whose values cannot be read."""
     functorch: Any = getattr(torch._C, "_functorch", None)  # noqa: SLF001 - no public name
     return functorch is not None and bool(functorch.is_functorch_wrapped_tensor(tensor))
@@ -201,4 +214,4 @@ def _with_axis(name: str, axis: int, tensor: Any) -> Maker:
 
 def affine(made: Maker) -> bool:
     """Tell whether the values come straight from a linear layer or a convolution."""
-    return made.name in _AFFINE
+    return made.name in AFFINE

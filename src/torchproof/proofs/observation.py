@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from torchproof.proofs.events import Event
     from torchproof.proofs.loss_calls import LossCall
+    from torchproof.proofs.loss_signs import LossSign
+    from torchproof.proofs.picks import Bare, Pick, Squashed
     from torchproof.proofs.randomness import Draw
+    from torchproof.proofs.spent_gradients import Rewrite
     from torchproof.proofs.trial import Trial
     from torchproof.proofs.updates import Marks, Update
     from torchproof.proofs.warned import Warned
@@ -62,7 +65,8 @@ class Observation:
     switches of torch that the step left in another position: what they were and are.
     ``learning_inputs`` tells, by the id of a batch norm, whether its input required a gradient;
     ``passing`` holds, by id, the parameters of modules that a model calls and does not hold, each
-    with the first call of the step that did.
+    with the first call of the step that did; ``unread`` the places, among the backward passes, of
+    those whose gradients nothing read.
     """
 
     trial: Trial
@@ -80,11 +84,17 @@ class Observation:
     updates: list[Update] = field(default_factory=list)
     marks: dict[int, Marks] = field(default_factory=dict)
     losses: list[LossCall] = field(default_factory=list)
+    signs: list[LossSign] = field(default_factory=list)
+    picks: list[Pick] = field(default_factory=list)
+    bare: list[Bare] = field(default_factory=list)
+    squashed: list[Squashed] = field(default_factory=list)
     draws: list[Draw] = field(default_factory=list)
     warned: list[Warned] = field(default_factory=list)
     left: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     learning_inputs: dict[int, bool] = field(default_factory=dict)
     passing: dict[int, tuple[torch.Tensor, int]] = field(default_factory=dict)
+    rewrites: list[Rewrite] = field(default_factory=list)
+    unread: list[int] = field(default_factory=list)
 
     @property
     def first_backward(self) -> Optional[str]:

@@ -17,19 +17,25 @@ from torch.nn.modules.module import (
 )
 from torch.overrides import TorchFunctionMode
 
-from torchproof.proofs.events import Chronicle
+from torchproof.proofs.events import Chronicle, held_by
 from torchproof.proofs.graph import flat_leaves, leaves
 from torchproof.proofs.hidden import hidden_tensors
+from torchproof.proofs.likelihoods import likelihoods
 from torchproof.proofs.loss_calls import LOSSES, arguments, loss_call
+from torchproof.proofs.loss_signs import LossSigns
 from torchproof.proofs.modes import modes
 from torchproof.proofs.observation import Observation, Operand, Operation, OptimizerStep
 from torchproof.proofs.optimizers import optimizer_hooks
+from torchproof.proofs.outside_draws import outside_draws
+from torchproof.proofs.picks import Picks
 from torchproof.proofs.places import user_line
 from torchproof.proofs.randomness import RANDOM, Draw, generator_state
 from torchproof.proofs.sources import Sources
+from torchproof.proofs.spent_gradients import SpentGradients
 from torchproof.proofs.switches import switches
 from torchproof.proofs.trees import named_tensors
 from torchproof.proofs.trial import parameters
+from torchproof.proofs.unread_gradients import UnreadGradients
 from torchproof.proofs.updates import watch_updates
 from torchproof.proofs.warned import warned
 
@@ -53,14 +59,20 @@ def observe(trial: Trial) -> Iterator[Observation]:
             stack.callback(handle.remove)
         log = stack.enter_context(watch_updates(trial))
         seen.updates, seen.marks = log.updates, log.marks
-        stack.enter_context(optimizer_hooks(before=recorder.before_step))
+        stack.enter_context(optimizer_hooks(before=recorder.before_step, after=recorder.after_step))
         stack.enter_context(recorder.chronicle.listening())
+        stack.enter_context(likelihoods(recorder.signs.likelihood))
         seen.warned = stack.enter_context(warned())
+        stack.enter_context(outside_draws(recorder.drew))
         stack.enter_context(recorder)
         yield seen
     after = switches()
     seen.left = {name: (old, after[name]) for name, old in before.items() if after[name] != old}
     seen.events = recorder.chronicle.events
+    seen.unread = recorder.unread.unread()
+    seen.signs = recorder.signs.found
+    seen.picks, seen.bare = recorder.picks.found, recorder.picks.bare
+    seen.squashed = recorder.picks.squashed
     seen.after = trial.state()
 
 
@@ -78,12 +90,22 @@ class _Recorder(TorchFunctionMode):
         learning = [*parameters(seen.trial.trainee).values(), *seen.hidden.values()]
         self._learning = {id(each) for each in learning}
         self._inside: list[str] = []
-        self._roots = {id(model): key for key, model in seen.trial.trainee.models.items()}
+        models = seen.trial.trainee.models.items()
+        self._places = {
+            id(module): (key, model, name)
+            for key, model in models
+            for name, module in model.named_modules()
+        }
+        self._places.update((id(model), (key, model, "")) for key, model in models)
         self.chronicle = Chronicle(seen.trial)
+        self._spent = SpentGradients()
+        self.unread = UnreadGradients()
         # Tensors are kept alive with their ids, so that no other tensor can get the same id.
         self._new_axes: dict[int, tuple[torch.Tensor, Optional[str]]] = {}
         self._outputs: dict[int, torch.Tensor] = {}
         self._sources = Sources(seen.trial)
+        self.signs = LossSigns(seen.trial, self._sources)
+        self.picks = Picks(seen.trial, self._sources)
 
     def hooks(self) -> Iterator[Any]:
         yield register_module_forward_pre_hook(self._enter)
@@ -101,6 +123,12 @@ class _Recorder(TorchFunctionMode):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     self._seen.fed[id(parameter)] = parameter
+        held = held_by([optimizer])
+        self._spent.before_update(held)
+        self.unread.read(each.grad for each in held)
+
+    def after_step(self, optimizer: Optimizer) -> None:
+        self._spent.after_update(held_by([optimizer]))
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -114,7 +142,10 @@ class _Recorder(TorchFunctionMode):
             self._seen.sloped |= {id(leaf) for leaf in reached} - flat
             for leaf in reached:
                 self._seen.fed[id(leaf)] = leaf
+            self._seen.rewrites += self._spent.backward(reached)
+            self.unread.backward(reached, kwargs)
             self.chronicle.backward(args[0] if args else kwargs.get("tensors"), reached)
+            self.picks.backward(args[0] if args else kwargs.get("tensors"))
             return function(*args, **kwargs)
         name = getattr(function, "__name__", "")
         self.chronicle.operation(name)
@@ -122,12 +153,18 @@ class _Recorder(TorchFunctionMode):
         state = generator_state(generator) if name in RANDOM else b""
         result = function(*args, **kwargs)
         if state and generator_state(generator) != state:
-            call, trains = len(self._seen.trial.losses), torch.is_grad_enabled()
-            shape = tuple(result.shape) if isinstance(result, torch.Tensor) else None
-            self._seen.draws.append(Draw(name, call, user_line(), state, trains, shape))
+            self.drew(
+                name, state, tuple(result.shape) if isinstance(result, torch.Tensor) else None
+            )
+        self._spent.operation(function, name, args, len(self._seen.trial.losses))
+        self.unread.operation(name, args)
         if isinstance(result, (torch.Tensor, tuple, list)):
             self._record(name, args, kwargs, result)
         return result
+
+    def drew(self, name: str, state: bytes, shape: Optional[tuple[int, ...]]) -> None:
+        call, trains = len(self._seen.trial.losses), torch.is_grad_enabled()
+        self._seen.draws.append(Draw(name, call, user_line(), state, trains, shape))
 
     def _record(self, name: str, args: Any, kwargs: dict[str, Any], result: Any) -> None:
         tensors = _tensors((*args, *kwargs.values()))
@@ -139,10 +176,13 @@ class _Recorder(TorchFunctionMode):
                 self._seen.used.setdefault(id(tensor), location)
         if name in LOSSES:
             self._loss(name, args, kwargs, result, location)
+        self.signs.meet(name, args, kwargs, result)
+        self.picks.meet(name, args, kwargs, result)
         operands = tuple(self._operand(tensor) for tensor in tensors)
         inside = self._inside[-1] if self._inside else None
         self._seen.operations.append(Operation(name.strip("_"), operands, inside, location))
         if inside is None:
+            self.picks.squash(name, args)
             self._sources.trace({operand.source for operand in operands}, result)
         if inside is not None or not isinstance(result, torch.Tensor):
             return
@@ -175,10 +215,8 @@ class _Recorder(TorchFunctionMode):
         if isinstance(module, _BatchNorm) and id(module) in self._names:
             learns = any(each.requires_grad for each in _tensors(given))
             self._seen.learning_inputs[id(module)] = learns
-        if not self._inside and id(module) in self._roots and torch.is_grad_enabled():
-            key = self._roots[id(module)]
-            facts = {"model": key, "training": module.training, "modes": modes(module)}
-            self.chronicle.note("forward", module.parameters(), **facts)
+        if not self._inside and id(module) in self._places and torch.is_grad_enabled():
+            self._note(*self._places[id(module)])
         if id(module) in self._names:
             self._inside.append(self._names[id(module)])
         elif self._inside:
@@ -186,6 +224,10 @@ class _Recorder(TorchFunctionMode):
             for each in module.parameters(recurse=False):
                 self._seen.passing.setdefault(id(each), (each, call))
                 self._seen.used.setdefault(id(each), user_line())
+
+    def _note(self, key: str, model: torch.nn.Module, part: str) -> None:
+        facts = {"model": key, "part": part, "training": model.training, "modes": modes(model)}
+        self.chronicle.note("part" if part else "forward", model.parameters(), **facts)
 
     def _leave(self, module: torch.nn.Module, _: Any, output: Any) -> None:
         if id(module) in self._names and self._inside:
@@ -198,6 +240,7 @@ class _Recorder(TorchFunctionMode):
     def _feed(self, leaf: torch.Tensor) -> None:
         self._seen.fed[id(leaf)] = leaf
         self.chronicle.delivered(leaf)
+        self.unread.delivered(leaf)
 
 
 def _tensors(values: Any) -> list[torch.Tensor]:

@@ -8,14 +8,15 @@ import sys
 import sysconfig
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 
 import torch
 
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import CodeType, FrameType
 
+_PLAIN = (bool, int, float, str, type(None))
 _OURS = str(Path(__file__).parents[1]) + os.sep
 # They stand between the user's line and the event; our other modules stand above the user's code.
 _WATCHERS = (
@@ -24,6 +25,8 @@ _WATCHERS = (
         str(Path(__file__).with_name(f"{name}.py"))
         for name in (
             "observe",
+            "spent_gradients",
+            "forgotten_losses",
             "events",
             "fingerprints",
             "updates",
@@ -32,10 +35,18 @@ _WATCHERS = (
             "warned",
             "drawings",
             "aliases",
+            "self_compared",
             "masks",
             "dispatched",
             "shadows",
             "writes",
+            "lost_terms",
+            "plain_leaves",
+            "likelihoods",
+            "loss_signs",
+            "picks",
+            "outside_draws",
+            "input_noise",
         )
     ),
 )
@@ -46,6 +57,13 @@ _LIBRARIES = (
         for name in ("stdlib", "platstdlib", "purelib", "platlib")
     },
 )
+
+
+class Running(NamedTuple):
+    """A function that runs, and the names from outside it that are bound to plain values."""
+
+    code: CodeType
+    plain: frozenset[str]
 
 
 def user_line() -> Optional[str]:
@@ -61,6 +79,21 @@ def user_line() -> Optional[str]:
     if frame is None or _kind(frame.f_code.co_filename) == "ours":
         return None
     return place(frame.f_code.co_filename, frame.f_lineno)
+
+
+def running() -> tuple[Running, ...]:
+    """Return the functions of the user's that are running, from the innermost outwards."""
+    found: list[Running] = []
+    frame: Optional[FrameType] = sys._getframe(1)  # noqa: SLF001 - the documented way to a frame
+    while frame is not None and _kind(frame.f_code.co_filename) != "ours":
+        if _kind(frame.f_code.co_filename) == "user":
+            own, others = frame.f_locals, frame.f_globals
+            names = (*frame.f_code.co_freevars, *frame.f_code.co_names)
+            bound = {each: own.get(each, others.get(each, ())) for each in names}
+            plain = (each for each, value in bound.items() if isinstance(value, _PLAIN))
+            found.append(Running(frame.f_code, frozenset(plain)))
+        frame = frame.f_back
+    return tuple(found)
 
 
 def defined_at(function: Optional[Callable[..., object]]) -> Optional[str]:

@@ -12,11 +12,13 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import torch
 
 from torchproof.proofs.batches import parted
+from torchproof.proofs.graph import LAYOUTS, VIEWS, makers
 from torchproof.proofs.inference import Arguments
 from torchproof.proofs.rule import Skip
 from torchproof.proofs.seeds import fix_seed
@@ -40,8 +42,9 @@ class Call:
 
     ``output`` is the tensor that its output is about, ``gradient`` that of the loss with respect to
     it (None if none arrived), ``made_by`` the name of the operation that made it in the autograd
-    graph. ``held``: the loss was given other bits; ``has_loss``: the model computed a loss itself,
-    which cannot be held.
+    graph; ``maps`` are the gradients at the convolutions of whose numbers it consists in whatever
+    layout, ``products`` those at the matrix product of which it is a view. ``held``: the loss was
+    given other bits; ``has_loss``: the model computed a loss itself, which cannot be held.
     """
 
     path: str
@@ -49,6 +52,8 @@ class Call:
     output: Optional[torch.Tensor] = None
     gradient: Optional[torch.Tensor] = None
     made_by: str = ""
+    maps: list[torch.Tensor] = field(default_factory=list)
+    products: list[torch.Tensor] = field(default_factory=list)
     held: bool = False
     has_loss: bool = False
 
@@ -175,6 +180,10 @@ class _Watcher:
 
         untyped: Any = main
         untyped.register_hook(feed)
+        for node in makers(main, ("Convolution",), LAYOUTS):
+            node.register_prehook(partial(_keep, call.maps))
+        for node in makers(main, ("Addmm", "Mm", "Add"), VIEWS):
+            node.register_prehook(partial(_keep, call.products))
         return self._replaced(index, call, output, main)
 
     def _replaced(self, index: int, call: Call, output: Any, main: torch.Tensor) -> Any:
@@ -186,6 +195,10 @@ class _Watcher:
         replaced = substituted(output, main, _hold(main, other.output))
         call.held = replaced is not None
         return replaced
+
+
+def _keep(maps: list[torch.Tensor], gradients: tuple[Optional[torch.Tensor], ...]) -> None:
+    maps.extend(each.detach().clone() for each in gradients if each is not None)
 
 
 class _Held(torch.autograd.Function):

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 from torchproof.errors import UsageError
 from torchproof.proofs.bench import Bench
+from torchproof.proofs.computed_once import RULE, computed_once, never_learned
 from torchproof.proofs.isolation import untouched
 from torchproof.proofs.rule import Skip, check_names, chosen
+from torchproof.proofs.warned import shown_once
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from torchproof.proofs.finding import Cost, Finding
     from torchproof.proofs.rule import Rule
     from torchproof.proofs.trainee import Trainee
 
 _GRAVITY = ("error", "warning", "info")
+_SECOND_TIME = "backward through the graph a second time"
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,17 @@ def prove(
     start = time.perf_counter()
     findings: list[Finding] = []
     skipped: dict[str, str] = {}
-    with untouched():
-        waive = bench.trainee.waive
+    with untouched(), shown_once():
+        try:
+            waive = bench.trainee.waive
+        except RuntimeError as error:
+            findings = _of_a_step_that_runs_once(bench, error, wanted)
+            if not findings:
+                raise
+            once = {
+                each.id: "the step cannot be called twice" for each in wanted if each.id != RULE
+            }
+            return Proof(findings, once, bench.cost)
         check_names(waive, "Trainee(waive=...)")
         for rule in wanted:
             spent = bench.cost.steps >= most
@@ -86,6 +98,15 @@ def prove(
                 skipped[rule.id] = why_not
     bench.cost.seconds = time.perf_counter() - start
     return Proof(sorted(findings, key=_gravity), skipped, bench.cost)
+
+
+def _of_a_step_that_runs_once(
+    bench: Bench, error: RuntimeError, wanted: Sequence[Rule]
+) -> list[Finding]:
+    """Say why the second call of the step fails, if it is for a value that the build computed."""
+    judged = any(each.id == RULE for each in wanted)
+    paths = computed_once(bench) if judged and _SECOND_TIME in str(error) else []
+    return [never_learned(paths)] if paths else []
 
 
 def _steps(budget: Optional[int]) -> float:

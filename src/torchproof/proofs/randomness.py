@@ -25,7 +25,7 @@ RANDOM = frozenset((*DROPOUT, *NOISE))
 
 
 class Draw(NamedTuple):
-    """One operation that drew from a generator of torch, and a digest of its state before.
+    """One operation that drew from a generator, and a digest of that one's state before.
 
     ``trains``: gradients were enabled, so that what was drawn may take part in training; ``shape``
     is that of what was drawn, None if it is no tensor.

@@ -7,6 +7,7 @@ stay in their domain, the shapes stay the same, and so the bits of what does not
 from __future__ import annotations
 
 from contextlib import contextmanager
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import torch
@@ -21,7 +22,7 @@ from torchproof.proofs.trial import parameters, state_tensors
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from torchproof.proofs.bench import Bench
     from torchproof.proofs.trial import Trial
@@ -124,13 +125,41 @@ def all_rows(inputs: Any, row: int, rows: int) -> Any:
     return map_tensors(inputs, repeat)
 
 
-def disturb(trial: Trial, noise: int) -> None:
-    """Change the models' weights by some times their own size, from a generator of its own."""
+def disturb(trial: Trial, noise: int, only: Optional[Container[str]] = None) -> None:
+    """Change the models' weights by some times their own size, from a generator of its own.
+
+    What nothing can train, the row of an embedding that stands for padding, stays as it is.
+
+    Args:
+        trial: Whose models.
+        noise: How many times, and the generator's seed.
+        only: The names of the parameters to change; None for all.
+    """
     generator = torch.Generator().manual_seed(noise)
+    untrained = _padding_rows(trial)
     with torch.no_grad():
-        for each in parameters(trial.trainee).values():
+        for name, each in parameters(trial.trainee).items():
+            if only is not None and name not in only:
+                continue
             draw = torch.randn(each.shape, generator=generator).to(each)
+            if id(each) in untrained:
+                draw[untrained[id(each)]] = 0
             each.data.add_(noise * draw * (1 + each.abs().mean()))
+
+
+def _padding_rows(trial: Trial) -> dict[int, int]:
+    """Return the row for padding by the id of the weight, of embeddings that share it with none."""
+    modules = [part for model in trial.trainee.models.values() for part in model.modules()]
+    owners: dict[int, set[torch.nn.Module]] = {}
+    for part in modules:
+        for each in part.parameters(recurse=False):
+            owners.setdefault(id(each), set()).add(part)
+    return {
+        id(part.weight): part.padding_idx
+        for part in modules
+        if isinstance(part, (torch.nn.Embedding, torch.nn.EmbeddingBag))
+        if part.padding_idx is not None and owners[id(part.weight)] == {part}
+    }
 
 
 def persists(gap: float, in_double: Callable[[], float]) -> bool:
@@ -145,7 +174,8 @@ def persists(gap: float, in_double: Callable[[], float]) -> bool:
     """
     try:
         with Unrounded():
-            return in_double() >= gap * _SHRINKS
+            # What is not finite has no size; outputs are of the order of 1.
+            return in_double() >= (gap if isfinite(gap) else 1.0) * _SHRINKS
     except Exception as error:
         what = f"the prediction moved by {gap:.3g}; float64 cannot be tried"
         raise Skip(f"{what} ({type(error).__name__}: {error})") from error

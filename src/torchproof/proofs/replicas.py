@@ -35,13 +35,15 @@ class Replicas(NamedTuple):
 
     ``apart`` are the parameters that it holds with other values, by how much; ``agreed`` those that
     the update moved to the same bits; ``alone`` are those apart whose values no collective
-    reaches; ``wrapped`` those that a ``DistributedDataParallel`` is to keep equal.
+    reaches; ``wrapped`` those that a ``DistributedDataParallel`` is to keep equal; ``sent`` those
+    whose gradient, as it is, is given to a collective.
     """
 
     apart: dict[str, float]
     agreed: list[str]
     alone: list[str]
     wrapped: list[str]
+    sent: list[str]
     collectives: int
 
 
@@ -56,29 +58,40 @@ def replicas(bench: Bench) -> Replicas:
     results: list[Result] = []
     with bench.trial() as trial:
         wrapped = _wrapped(trial)
-        before, after = _first_update(trial, calls, _recorder(results))
+        collectives = _Collectives(_recorder(results), _learning(trial))
+        before, after = _first_update(trial, calls, collectives)
     moved = different(before, after)
     if not results and not wrapped:
         raise Skip("the step exchanges nothing with other processes")
     with bench.trial() as trial:
         trial.trainee.batch = _other_rows(trial.trainee.batch)
-        _, other = _first_update(trial, calls, _player(results))
+        _, other = _first_update(trial, calls, _Collectives(_player(results)))
     apart = {name: distance(after[name], other[name]) for name in different(after, other)}
     agreed = [name for name in moved if name not in apart]
-    return Replicas(apart, agreed, _alone(bench, calls, after, apart), wrapped, len(results))
+    alone = _alone(bench, calls, after, apart)
+    return Replicas(apart, agreed, alone, wrapped, sorted(collectives.sent), len(results))
 
 
 class _Collectives(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves it untyped
-    """Hands the tensors that each collective has filled to a function that may overwrite them."""
+    """Hands the tensors that each collective has filled to a function that may overwrite them.
 
-    def __init__(self, exchange: Exchange) -> None:
+    ``sent`` are those of some parameters whose gradient a collective was given as it is.
+    """
+
+    def __init__(
+        self, exchange: Exchange, learning: Optional[dict[str, torch.nn.Parameter]] = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._exchange = exchange
+        self._learning = learning or {}
         self.count = 0
+        self.sent: set[str] = set()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Optional[dict[str, Any]] = None
     ) -> Any:
+        if "c10d" in func.namespace:
+            self._send(list(named_tensors(args).values()))
         result = func(*args, **(kwargs or {}))
         name = func.name().partition("::")[2].partition(".")[0]
         if func.namespace == "c10d" and name not in _SILENT:
@@ -87,6 +100,12 @@ class _Collectives(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch 
         elif func.namespace == "_c10d_functional" and name == "wait_tensor":
             self._pass_on(name, result)
         return result
+
+    def _send(self, given: list[torch.Tensor]) -> None:
+        for name, each in self._learning.items():
+            if each.grad is not None and each.grad.any():
+                gradient = each.grad.detach()
+                self.sent |= {name for one in given if same(one.detach(), gradient)}
 
     def _pass_on(self, name: str, filled: Any) -> None:
         self._exchange(self.count, name, list(named_tensors(filled).values()))
@@ -125,11 +144,11 @@ def _negate(_: int, __: str, filled: list[torch.Tensor]) -> None:
             each.detach().neg_()
 
 
-def _first_update(trial: Trial, calls: int, exchange: Exchange) -> tuple[State, State]:
+def _first_update(trial: Trial, calls: int, collectives: _Collectives) -> tuple[State, State]:
     """Run the step until its first update; return the parameters before and after."""
     before = _parameters(trial)
     try:
-        with _Collectives(exchange):
+        with collectives:
             for _ in range(calls):
                 trial.step()
     except Skip:
@@ -145,7 +164,7 @@ def _alone(bench: Bench, calls: int, after: State, apart: dict[str, float]) -> l
     if not apart:
         return []
     with bench.trial() as trial:
-        _, negated = _first_update(trial, calls, _negate)
+        _, negated = _first_update(trial, calls, _Collectives(_negate))
     return [name for name in apart if same(after[name], negated[name])]
 
 
@@ -165,9 +184,12 @@ def _calls(bench: Bench) -> int:
     return first.call + 1
 
 
+def _learning(trial: Trial) -> dict[str, torch.nn.Parameter]:
+    return {name: each for name, each in parameters(trial.trainee).items() if each.requires_grad}
+
+
 def _parameters(trial: Trial) -> State:
-    named = parameters(trial.trainee)
-    return {name: each.detach().clone() for name, each in named.items() if each.requires_grad}
+    return {name: each.detach().clone() for name, each in _learning(trial).items()}
 
 
 def _other_rows(batch: Any) -> Any:

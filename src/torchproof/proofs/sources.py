@@ -32,6 +32,22 @@ class Sources:
             return "batch"
         return self._known.get(id(tensor), (tensor, ""))[1]
 
+    def of_batch(self, tensor: torch.Tensor) -> bool:
+        """Tell whether the values come from the batch alone, as far as is known or seen by value.
+
+        What is seen are all values of one of its tensors, with and without those of the first
+        position: labels that were flattened.
+        """
+        if tensor.requires_grad or self.of(tensor):
+            return self.of(tensor) == "batch"
+        given = [each for each in self._trial.given.values() if each.dim() > 1]
+        whole = [part for each in given for part in (each, each[:, 1:])]
+        alike = [each for each in whole if each.numel() == tensor.numel() > 1]
+        flat = tensor.detach().flatten()
+        return any(
+            each.dtype == flat.dtype and bool((each.flatten() == flat).all()) for each in alike
+        )
+
     def trace(self, sources: set[str], result: Any) -> None:
         """Note the result, a tensor or several, of an operation on values of these sources."""
         source = next((each for each in ("model", "batch") if each in sources), "")

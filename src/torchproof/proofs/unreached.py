@@ -65,13 +65,13 @@ def _matter(bench: Bench, names: list[str]) -> bool:
     with bench.trial() as trial:
         for name, parameter in parameters(trial.trainee).items():
             if name in names:
-                _disturb(parameter)
+                disturb(parameter)
         for _ in bench.reference.losses:
             trial.step()
         return bench.differs(trial.losses)
 
 
-def _disturb(parameter: torch.Tensor) -> None:
+def disturb(parameter: torch.Tensor) -> None:
     """Change the values by about their own size, without drawing from the global random state."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(parameter.shape, generator=generator).to(parameter)

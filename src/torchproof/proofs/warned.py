@@ -1,4 +1,4 @@
-"""The warnings of a block, with the user's lines they are about."""
+"""The warnings of a block: collected with the user's lines they are about, or shown once each."""
 
 from __future__ import annotations
 
@@ -32,3 +32,24 @@ def warned() -> Iterator[list[Warned]]:
         warnings.simplefilter("always")
         warnings.showwarning = show
         yield collected
+
+
+@contextmanager
+def shown_once() -> Iterator[None]:
+    """Show each warning of the block once: every trial repeats what the step warns of."""
+    shown = warnings.showwarning
+    known: set[tuple[str, str, int]] = set()
+
+    def show(
+        message: Any, category: type[Warning], filename: str, lineno: int, *rest: Any, **more: Any
+    ) -> None:
+        told = (str(message), filename, lineno)
+        if told not in known:
+            known.add(told)
+            shown(message, category, filename, lineno, *rest, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown
