@@ -42,6 +42,23 @@ def test_inputs_changed_in_place(caught, change):
     )
 
 
+@pytest.mark.parametrize("late", [True, False])
+def test_labels_changed_in_place_after_they_were_used(late):
+    """Before they are used the same change trains the same, whenever the batch comes again."""
+
+    def build():
+        def loss(model, batch):
+            before = batch["y"].clone()
+            batch["y"].clamp_(max=1)
+            return F.cross_entropy(model(batch["x"]), before if late else batch["y"])
+
+        return lookalikes.trained_with(loss)
+
+    (finding,) = torchproof.prove(build, rules=[RULE]).findings
+    assert finding.severity == ("error" if late else "info")
+    assert ("trains otherwise on what it has made of it" in finding.message) == late
+
+
 def language_model(change):
     """``change`` prepares (inputs, labels), which are parts of one tensor."""
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import torch
 
-from torchproof.proofs.batches import Parted, another_row, parted, row_from
+from torchproof.proofs.batches import (
+    Parted,
+    another_row,
+    parted,
+    plain_tensors,
+    row_from,
+    rows_from,
+)
 from torchproof.proofs.bits import elements_that_differ
 from torchproof.proofs.inference import call_in_eval
 from torchproof.proofs.probe import Call, Probe, module_at, probe, undisturbed
@@ -17,6 +24,8 @@ from torchproof.proofs.trees import main_output
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from torchproof.proofs.bench import Bench
     from torchproof.proofs.inference import Arguments
     from torchproof.proofs.trial import Trial
@@ -28,14 +37,24 @@ Mask = torch.Tensor
 class LabelChange:
     """One row's label was overwritten by another's while the outputs were held.
 
-    ``elements`` counts the labels that changed; ``told`` holds, by the call's index, the elements
-    of its output for which the gradient of the loss changed.
+    ``told`` holds, by the call's index, the elements of its output for which the gradient of the
+    loss changed.
     """
 
     row: int
-    elements: int
     probe: Probe
     told: dict[int, Mask]
+
+
+class Reach(NamedTuple):
+    """What other inputs of some rows change, by the call's index.
+
+    ``outputs``: the elements of the call's output, in eval mode; ``arguments``: the rows of what
+    the step calls the model with, which are some more where it mixes the rows of the batch.
+    """
+
+    outputs: dict[int, Mask]
+    arguments: dict[int, set[int]]
 
 
 def label_changes(bench: Bench) -> list[LabelChange]:
@@ -56,24 +75,57 @@ def label_changes(bench: Bench) -> list[LabelChange]:
     ]
 
 
-def input_changes(bench: Bench) -> dict[int, dict[int, Mask]]:
-    """Change the inputs of the first row, then of the last; return what it changes in eval mode.
-
-    By row and the call's index: the elements of the call's output that change.
+def reach(bench: Bench, rows: Iterable[int]) -> Reach:
+    """Overwrite the inputs of some rows, each by another row's, and see what changes.
 
     Raises:
         Skip: The step calls the models otherwise for other inputs.
     """
     whole = parted(bench.trainee)
     before = bench.once(undisturbed)
-    others = {row: another_row(whole.inputs, row, whole.rows) for row in (0, whole.rows - 1)}
-    probes = {
-        row: probe(bench, whole.change(row_from(row, other, whole.rows), labels=False))
-        for row, other in others.items()
-        if other is not None
+    found = {row: another_row(whole.inputs, row, whole.rows) for row in rows}
+    others = {row: other for row, other in found.items() if other is not None}
+    after = probe(bench, whole.change(rows_from(others, whole.rows), labels=False))
+    arguments = {
+        index: _rows_changed(*pair)
+        for index, pair in enumerate(aligned(before, after))
+        if pair[0].gradient is not None
     }
     with restored(bench) as trial:
-        return {row: _reached(trial, before, after) for row, after in probes.items()}
+        return Reach(_reached(trial, before, after), arguments)
+
+
+def told(bench: Bench, others: Mapping[int, int], name: Optional[str] = None) -> dict[int, Mask]:
+    """Give some rows the labels of others; return where the gradient changes, the outputs held.
+
+    Args:
+        bench: Where the trainee comes from.
+        others: The rows, and those whose labels they get.
+        name: Of the only tensor of labels that is changed; None for all.
+
+    Raises:
+        Skip: The step does not run on other labels.
+    """
+    whole = parted(bench.trainee)
+    return _told_on(bench, whole.change(rows_from(others, whole.rows), labels=True, only=name))
+
+
+def told_part(bench: Bench, row: int, other: int, name: str) -> dict[int, Mask]:
+    """Give the last of a row's labels the value of another row's; return as `told` does."""
+
+    def change(labels: torch.Tensor) -> torch.Tensor:
+        fresh = labels.detach().clone().contiguous()
+        parts = fresh.view(len(fresh), -1)
+        parts[row, -1] = parts[other, -1]
+        return fresh.requires_grad_(labels.requires_grad)
+
+    return _told_on(bench, parted(bench.trainee).change(change, labels=True, only=name))
+
+
+def _told_on(bench: Bench, batch: Any) -> dict[int, Mask]:
+    before = bench.once(undisturbed)
+    pairs = enumerate(aligned(before, probe(bench, batch, held=before)))
+    return {index: _told(*pair) for index, pair in pairs if pair[0].gradient is not None}
 
 
 def _check(whole: Parted) -> None:
@@ -89,12 +141,9 @@ def _label_change(bench: Bench, whole: Parted, row: int, before: Probe) -> Label
         raise AssertionError
     change = row_from(row, other, whole.rows)
     after = probe(bench, whole.change(change, labels=True), held=before)
-    elements = sum(
-        int(elements_that_differ(each, change(each)).sum()) for each in whole.labels.values()
-    )
     pairs = enumerate(aligned(before, after))
     told = {index: _told(*pair) for index, pair in pairs if pair[0].gradient is not None}
-    return LabelChange(row, elements, after, told)
+    return LabelChange(row, after, told)
 
 
 def aligned(before: Probe, after: Probe) -> list[tuple[Call, Call]]:
@@ -135,3 +184,17 @@ def _output(trial: Trial, path: str, arguments: Arguments) -> torch.Tensor:
     if output is None:
         raise Skip("a model's output holds no tensor in eval mode")
     return output
+
+
+def _rows_changed(before: Call, after: Call) -> set[int]:
+    """Return the rows of a call's arguments that differ, if they are those of its output."""
+    if before.output is None or not before.output.dim():
+        return set()
+    changed = torch.zeros(len(before.output), dtype=torch.bool)
+    others = plain_tensors(after.arguments)
+    for name, one in plain_tensors(before.arguments).items():
+        other = others.get(name)
+        if other is None or other.shape != one.shape or one.shape[:1] != changed.shape:
+            continue
+        changed |= elements_that_differ(one, other).reshape(len(one), -1).any(1).cpu()
+    return set(changed.nonzero().flatten().tolist())

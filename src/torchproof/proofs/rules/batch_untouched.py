@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
+    from torchproof.proofs.trial import Trial
 
 ID = "batch-untouched"
 
@@ -32,13 +33,16 @@ def batch_untouched(bench: Bench) -> Iterator[Finding]:
     """A second call with the same batch sees the same numbers.
 
     Decided by comparing the batch after a call with the batch before. If it has changed, the same
-    tensors go through the step again: where the second call leaves them as they are (labels of
-    padding set to -100), nothing accumulates and it is an info; where it changes them again, every
-    epoch over the data would see other data (error). It is an error as well if what is written to
-    is a part of a tensor that goes to the loss as its target, and a model is given the whole of it
-    or another part: what was meant for the labels has changed the inputs.
+    tensors go through the step again: where the second call changes them again, every epoch over
+    the data would see other data (error). Where it leaves them alone, a fresh trainee gets them as
+    they have become: an error if its first call ends with another loss or other weights than with
+    the batch as it was, since what was trained on first is gone then; else (labels of padding set
+    to -100 before they are used) an info. It is an error as well if what is written to is a part of
+    a tensor that goes to the loss as its target, and a model is given the whole of it or another
+    part: what was meant for the labels has changed the inputs.
 
-    Assumes that data are used more than once. Skipped if the step cannot be watched.
+    Assumes that data are used more than once. Skipped if the step cannot be watched. Whether a step
+    that is not reproducible trains otherwise is left open.
     """
     seen = bench.observation
     original = named_tensors(seen.trial.trainee.batch)
@@ -46,19 +50,22 @@ def batch_untouched(bench: Bench) -> Iterator[Finding]:
     if not changed:
         return
     again = _changed_again(bench)
-    alias = None if again else labels_in_the_inputs(bench)
+    otherwise = not again and _trains_otherwise(bench)
+    alias = None if again or otherwise else labels_in_the_inputs(bench)
     names = again or changed
     gaps = [distance(original[name], seen.trial.given[name]) for name in names]
     what = f"The step changes {_called(names)} of its batch in place"
     if again:
         what += ", a little more with every call."
+    elif otherwise:
+        what += ", and trains otherwise on what it has made of it."
     elif alias:
         what += ": the labels are a part of it, and what is written to them a model reads as well."
     else:
         what += "; a second call leaves it alone."
     yield Finding(
         ID,
-        "error" if again or alias else "info",
+        "error" if again or otherwise or alias else "info",
         what,
         evidence={
             "tensors changed": len(names),
@@ -81,10 +88,28 @@ def _changed_again(bench: Bench) -> list[str]:
     """Name what a step changes in a batch that it has changed before."""
     with bench.trial() as trial:
         trial.step()
-        batch = clone(trial.trainee.batch)
-        with torch.no_grad():
-            for name, each in named_tensors(batch).items():
-                each.copy_(trial.given[name])
-        trial.trainee.batch = batch
+        trial.trainee.batch = batch = _become(trial)
         trial.step()
         return different(named_tensors(batch), trial.given)
+
+
+def _trains_otherwise(bench: Bench) -> bool:
+    """Tell whether the first call of the step learns something else from what it leaves behind."""
+    if bench.reason_against("reproducible"):
+        return False
+    with bench.trial() as first:
+        first.step()
+        batch, learned = _become(first), first.state()
+    with bench.trial() as second:
+        second.trainee.batch = batch
+        second.step()
+        return bool(different(learned, second.state())) or first.losses != second.losses
+
+
+def _become(trial: Trial) -> Any:
+    """Return the batch as the last call of the step has left it."""
+    batch = clone(trial.trainee.batch)
+    with torch.no_grad():
+        for name, each in named_tensors(batch).items():
+            each.copy_(trial.given[name])
+    return batch

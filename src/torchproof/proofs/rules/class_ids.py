@@ -9,6 +9,7 @@ import torch
 from torchproof.proofs.batches import another_row, parted, row_from
 from torchproof.proofs.bits import distinct, elements_that_differ
 from torchproof.proofs.finding import Finding
+from torchproof.proofs.loss_calls import rounding
 from torchproof.proofs.pairing import aligned, label_changes
 from torchproof.proofs.places import defined_at
 from torchproof.proofs.probe import module_at, probe, substituted, undisturbed
@@ -43,7 +44,8 @@ def class_ids(bench: Bench) -> Iterator[Finding]:
 
     Decided without training: the gradient of cross-entropy at a logit is negative at one class of
     each row only, the one that is asked for. ``predict`` runs while the model's output is replaced
-    by logits that are sure of these classes; the integers that it returns have to be the labels.
+    by logits that are sure of these classes; the integers that it returns, or the likeliest of the
+    probabilities, have to be the labels.
     Where there is one logit for each of two labels, the sign of its gradient tells which way it is
     asked to go; ``predict`` must not return the other label everywhere. Where each place of a row
     (token, pixel) has a label of its own, and the loss asks for just this one, ``predict`` must not
@@ -64,7 +66,7 @@ def class_ids(bench: Bench) -> Iterator[Finding]:
     labels = _labels(bench)
     call, gradient = _logits(bench, labels)
     sure = torch.zeros_like(gradient).scatter(1, gradient.argmin(1)[:, None], _SURE)
-    found = _returned(bench, call, sure)
+    found = _chosen(_returned(bench, call, sure), gradient)
     if found.is_floating_point() or found.shape != labels.shape:
         raise Skip("predict does not return one class for each label")
     if int(found.min()) < 0 or int(found.max()) >= gradient.shape[1]:
@@ -76,6 +78,14 @@ def class_ids(bench: Bench) -> Iterator[Finding]:
         return
     _check_row(bench, call, wrong[0])
     yield _finding(bench, found, labels, _REMEDY)
+
+
+def _chosen(found: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """Return the likeliest classes where probabilities of the logits' classes are predicted."""
+    if not found.is_floating_point() or found.shape != logits.shape or bool((found < 0).any()):
+        return found
+    gaps = (found.sum(1) - 1).abs()
+    return found.argmax(1) if float(gaps.max()) <= rounding(found.shape[1], found.dtype) else found
 
 
 def _one_logit_each(bench: Bench) -> Optional[tuple[Call, torch.Tensor, torch.Tensor]]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from torchproof.proofs.finding import Finding
+from torchproof.proofs.crossed import crossing
+from torchproof.proofs.displaced import displaced
+from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.losses_seen import loss_line
-from torchproof.proofs.pairing import input_changes, label_changes
-from torchproof.proofs.rule import Skip, rule
+from torchproof.proofs.mixtures import unfair_mixture
+from torchproof.proofs.pairing import label_changes
+from torchproof.proofs.rule import rule
+from torchproof.proofs.self_compared import self_compared
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import torch
-
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.pairing import LabelChange
 
 ID = "sample-pairing"
 
@@ -31,77 +32,103 @@ ID = "sample-pairing"
 def sample_pairing(bench: Bench) -> Iterator[Finding]:
     """The prediction for a sample meets that sample's label in the loss.
 
-    Decided for the first and the last row by two experiments. Its label is overwritten by another
-    row's while the loss is given the same outputs: the gradient changes where the loss compares
-    this label with something. Its inputs are overwritten: the outputs change that are the
-    prediction for this row. It is an error if the changed labels meet predictions of other rows
-    alone, and no more of these than there are labels. A loss that knows the whole batch (mixup,
-    Dice over all rows, weights by label counts, hard negatives) moves the row's own gradient, too.
+    Decided for the first and the last row whose label acts, by experiments of two kinds. A row's
+    label is overwritten by another row's while the loss is given the same outputs: the gradient
+    changes where the loss compares this label with something. Inputs are overwritten: the outputs
+    change that are predictions for these rows. It is an error if a label meets predictions of
+    other rows alone, of one row each, and their own labels do not act there. Where the step mixes
+    rows before a model sees them (mixup, CutMix), it is an error if a mixture of some rows is
+    compared with a mixture of as many labels that are of other rows. A loss that knows the whole
+    batch (Dice over all rows, weights by label counts, hard negatives, pairs) has the own label act
+    as well.
+
+    Where rows are mixed, the shares are compared as well. If s·x + (1 - s)·x' meets the label of x
+    with the share 1 - s, that is an error; so is a rectangle cut from another row if the label's
+    share is none that its pixels allow, sides a pixel shorter or two longer included. Where each
+    pixel has a label and the output the size of its image, one pixel of the first row and its label
+    are overwritten, under four seeds at most: it is an error if the pixel reaches the model two or
+    more lines or columns away from where its label meets the output, as it does if an image is
+    flipped, turned or cropped otherwise than its mask. Where no label acts, whole numbers of the
+    batch that the step asks to equal the very same numbers (``y == y`` for pairs of rows) are one.
 
     Assumes that inputs and labels have the samples in the same order along their first dimension.
     Skipped without labels, if all are alike, if the rows cannot be told apart in the outputs, or if
     the step is not reproducible or does not run on a batch with other values.
     """
-    changes = bench.once(label_changes)
-    reached = bench.once(input_changes)
-    for change in changes:
-        crossed = _crossed(change, reached)
-        if crossed is not None:
-            yield Finding(
-                ID,
-                "error",
-                f"The label of row {change.row} is compared with the prediction for another row, "
-                f"in place {crossed} of the output.",
-                evidence={
-                    "labels changed": change.elements,
-                    "row of the label": change.row,
-                    "place in the output": crossed,
-                },
-                location=loss_line(bench),
-                remedy="x, y = x[order], y[order]  # the same order, shift and shape for both",
-            )
+    for judge in (_crossed, _displaced, _mixed_unfairly, _self_compared):
+        finding = judge(bench)
+        if finding is not None:
+            yield finding
             return
 
 
-def _crossed(change: LabelChange, reached: dict[int, dict[int, torch.Tensor]]) -> Optional[int]:
-    """Return the row of a prediction that meets the label of another row."""
-    touched = sum(_positions(mask) for mask in change.told.values())
-    if not 0 < touched <= change.elements:
+def _crossed(bench: Bench) -> Optional[Finding]:
+    found = crossing(bench)
+    if found is None:
         return None
-    for index, mask in change.told.items():
-        if not mask.any():
-            continue
-        seen = {row: masks[index] for row, masks in reached.items() if index in masks}
-        axis = _batch_axis(seen, change.row)
-        if axis is None:
-            raise Skip("the rows cannot be told apart in the outputs")
-        met, own = _indices(mask, axis), _indices(seen[change.row], axis)
-        if not met & own:
-            return min(met)
-    return None
+    made = listed([str(each) for each in found.inputs])
+    what = "the prediction for another row"
+    if len(found.inputs) > 1:
+        what = f"a prediction for other rows ({made})"
+    return Finding(
+        ID,
+        "error",
+        f"The label of row {found.label} is compared with {what}, in place {found.place} of the "
+        f"output.",
+        evidence={
+            "row of the label": found.label,
+            "row of the inputs": made,
+            "place in the output": found.place,
+        },
+        location=loss_line(bench),
+        remedy="x, y = x[order], y[order]  # the same order, shift and shape for both",
+    )
 
 
-def _positions(mask: torch.Tensor) -> int:
-    """Count the places along all axes but that of the classes."""
-    return int(mask.any(-1).sum()) if mask.dim() > 1 else int(mask.sum())
-
-
-def _batch_axis(seen: dict[int, torch.Tensor], row: int) -> Optional[int]:
-    """Return the first axis along which two rows change different places."""
-    if len(seen) < len(("first", "last")) or row not in seen:
+def _displaced(bench: Bench) -> Optional[Finding]:
+    found = displaced(bench)
+    if found is None:
         return None
-    first, second = seen.values()
-    for axis in range(first.dim()):
-        one, other = _indices(first, axis), _indices(second, axis)
-        if one and other and not one & other:
-            return axis
-    return None
+    return Finding(
+        ID,
+        "error",
+        f"The image is moved and its labels are not, or otherwise: the pixel {found.pixel} reaches "
+        f"the model at {found.image}, and its label is compared with the output at {found.label}.",
+        evidence={"pixel": found.pixel, "in the image": found.image, "of the label": found.label},
+        location=loss_line(bench),
+        remedy="x, y = x.flip(-1), y.flip(-1)  # the same flip, rotation or crop for both",
+    )
 
 
-def _indices(mask: torch.Tensor, axis: int) -> set[int]:
-    rest = [each for each in range(mask.dim()) if each != axis]
-    return set(
-        mask.any(dim=rest).nonzero().flatten().tolist()
-        if rest
-        else mask.nonzero().flatten().tolist()
+def _mixed_unfairly(bench: Bench) -> Optional[Finding]:
+    found = unfair_mixture(bench)
+    if found is None:
+        return None
+    row, other, most = found.mixture.row, found.mixture.other, found.mixture.most
+    share = f"at most {most:.3g}" if found.mixture.is_cut else f"{most:.3g}"
+    return Finding(
+        ID,
+        "error",
+        f"Row {row} is mixed with row {other} and their labels are mixed in other shares: "
+        f"{share} of the input is its own and {found.share:.3g} of the label.",
+        evidence={"row": row, "mixed with": other, "share of its label": found.share},
+        location=loss_line(bench),
+        remedy="share * loss(y) + (1 - share) * loss(y[order])  # with the share of the input that "
+        "was kept",
+    )
+
+
+def _self_compared(bench: Bench) -> Optional[Finding]:
+    acts = any(mask.any() for each in bench.once(label_changes) for mask in each.told.values())
+    line = None if acts else self_compared(bench)
+    if line is None:
+        return None
+    return Finding(
+        ID,
+        "error",
+        "The labels are compared with themselves, so that every pair of rows counts as one of a "
+        "class, and act on nothing.",
+        evidence={"labels that act": 0},
+        location=line,
+        remedy="y == y[order]  # in the order of the other inputs",
     )
