@@ -96,6 +96,36 @@ def test_a_decoder_that_is_given_something_else(caught):
     )
 
 
+def test_a_decoder_that_is_given_noise(caught):
+    caught(
+        RULE,
+        lambda: without_labels(
+            Autoencoder(torch.randn_like), lambda m, b: F.mse_loss(m(b["x"]), b["x"])
+        ),
+    )
+
+
+def test_noise_in_the_place_of_what_it_was_added_to(caught):
+    def loss_of(model, batch):
+        noise = torch.randn(6, 4)
+        _ = batch["x"] + noise
+        return F.mse_loss(model(noise), noise)
+
+    caught(RULE, lambda: without_labels(zoo.mlp(4, 4), loss_of))
+
+
+def test_samples_that_are_compared_as_a_crowd_may_be_of_noise_alone():
+    def loss_of(model, batch):
+        samples = model(batch["x"])
+        gaps = (samples[:, None] - batch["x"]).square().sum(2)
+        return -(-gaps).exp().mean()
+
+    def build():
+        return without_labels(Autoencoder(torch.randn_like), loss_of)
+
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
 class Pair(nn.Module):
     def __init__(self, combine):
         super().__init__()
@@ -120,6 +150,32 @@ def test_the_same_input_for_both_branches(caught):
         RULE, lambda: pair(lambda m, left, _: m.first(left).relu() + m.second(left).relu())
     )
     assert finding.evidence["input"] == "right"
+
+
+def twins(second, model=None):
+    batch = {"left": torch.randn(6, 4), "right": torch.randn(6, 4), "y": torch.arange(6) % 2}
+
+    def loss_of(model, batch):
+        gap = (model(batch["left"]) - model(batch[second]) + 1e-6).square().sum(1)
+        return (batch["y"] * gap + (1 - batch["y"]) * (1 - gap).relu()).mean()
+
+    return pairs.learner(model or nn.Linear(4, 8), batch, loss_of)
+
+
+def test_one_of_two_twins_given_twice(caught):
+    finding, _ = caught(RULE, lambda: twins("left"))
+    assert finding.evidence["input"] == "right"
+
+
+def test_two_twins_are_right():
+    assert not torchproof.prove(lambda: twins("right"), rules=[RULE]).findings
+
+
+def test_two_views_by_dropout_are_right():
+    def build():
+        return twins("left", zoo.mlp(4, 8))
+
+    assert not torchproof.prove(build, rules=[RULE]).findings
 
 
 def test_the_mask_embedded_in_place_of_the_words(caught):
@@ -252,3 +308,38 @@ def sum_over_a_set():
 )
 def test_right_programs_are_silent(build):
     assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+class Pooled(nn.Module):
+    def __init__(self, *, inverted):
+        super().__init__()
+        self.embed, self.head, self.inverted = (
+            nn.Embedding(9, 4, padding_idx=0),
+            zoo.mlp(),
+            inverted,
+        )
+
+    def forward(self, ids):
+        kept = ((ids == 0) if self.inverted else (ids != 0))[..., None].float()
+        return self.head((self.embed(ids) * kept).sum(1) / kept.sum(1).clamp(min=1))
+
+
+def padded(*, inverted):
+    ids = torch.randint(1, 9, (6, 7)) * (
+        torch.arange(7) < torch.tensor([2, 3, 4, 5, 6, 7])[:, None]
+    )
+    batch = {"x": ids, "y": torch.arange(6) % 3}
+    return fed_with(Pooled(inverted=inverted), batch)
+
+
+def fed_with(model, batch):
+    return pairs.learner(model, batch, lambda m, b: F.cross_entropy(m(b["x"]), b["y"]))
+
+
+def test_a_mask_that_keeps_the_padding_alone(caught):
+    caught(RULE, lambda: padded(inverted=True))
+
+
+def test_a_mask_that_keeps_the_content():
+    found = torchproof.prove(lambda: padded(inverted=False)).findings
+    assert RULE not in [each.rule for each in found]

@@ -326,3 +326,37 @@ def adversarial_examples():
 )
 def test_right_programs_are_silent(build):
     assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+class Speakers(nn.Module):
+    def __init__(self, given):
+        super().__init__()
+        self.given, self.speaker, self.body = given, nn.Embedding(3, 2), nn.Linear(6, 8)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x, y):
+        told = self.speaker(y) if self.given else torch.zeros(len(x), 2)
+        scores = self.head(self.body(torch.cat([x, told], 1)).relu())
+        return scores if self.given else harder(scores, y)
+
+
+def harder(scores, y):
+    """Weigh all scores by that of the true class, as CurricularFace does."""
+    true = scores.gather(1, y[:, None])
+    return torch.where(scores > true - 1, scores * (1 + true), scores)
+
+
+def speakers(given):
+    def loss_of(model, batch):
+        return F.cross_entropy(model(batch["x"], batch["y"]), batch["y"])
+
+    return pairs.learner(Speakers(given), pairs.labelled(4), loss_of)
+
+
+def test_a_label_that_a_layer_reads_and_is_to_predict(caught):
+    caught(RULE, lambda: speakers(given=True))
+
+
+def test_a_label_that_only_weighs_the_scores_is_no_error():
+    found = torchproof.prove(lambda: speakers(given=False)).findings
+    assert all(each.severity != "error" for each in found if each.rule == RULE)

@@ -47,6 +47,13 @@ WRONG = {
     "sigmoid of a sigmoid": lambda o, y: F.binary_cross_entropy(  # here
         o.sigmoid().sigmoid(), onehot(y)
     ),
+    "nll_loss of logsigmoid": lambda o, y: F.nll_loss(F.logsigmoid(o), y),  # here
+    "clamped logits": lambda o, y: F.binary_cross_entropy(  # here
+        o.clamp(1e-6, 1 - 1e-6), onehot(y)
+    ),
+    "kl_div of a log_softmax over the batch": lambda o, y: F.kl_div(  # here
+        o.log_softmax(0), onehot(y), reduction="batchmean"
+    ),
     "kl_div of logits": lambda o, y: F.kl_div(o, onehot(y)),  # here
     "kl_div with a logarithmic target": lambda o, y: F.kl_div(  # here
         o.log_softmax(1), (onehot(y) + 0.1).log()

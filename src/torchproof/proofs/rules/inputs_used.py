@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from torchproof.proofs.batches import (
     Change,
     Parted,
@@ -16,16 +14,21 @@ from torchproof.proofs.batches import (
 )
 from torchproof.proofs.bits import different, distinct, not_finite, same
 from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.given_twice import given_twice
 from torchproof.proofs.inference import call_in_eval
+from torchproof.proofs.noise import after_a_step, compared_one_by_one, given_instead
 from torchproof.proofs.pairing import aligned
 from torchproof.proofs.places import defined_at
 from torchproof.proofs.probe import Call, module_at, probe, undisturbed
 from torchproof.proofs.replacement import about, disturb, predicted, restored
 from torchproof.proofs.rule import Skip, rule
+from torchproof.proofs.seeds import fix_seed
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import torch
 
     from torchproof.proofs.bench import Bench
 
@@ -51,12 +54,16 @@ def inputs_used(bench: Bench) -> Iterator[Finding]:
     every place. If every output keeps its bits, with the trained weights and twice with noise on
     them (in case a unit is dead or a branch is zero), nothing depends on the inputs. Without
     labels only the step is judged, and if what it gives the models does depend on the inputs, as a
-    generator may make its outputs of noise alone.
+    generator may make its outputs of noise alone, unless they are compared with the inputs one by
+    one; or if it gives them noise of an input's shape and the whole step keeps its bits for other
+    inputs.
 
     Where the step gives a model several inputs of the batch, each is changed alone, and the whole
     call of the step has to come out different with some of the weights. It is an error if another
     one of the same shape (two dimensions or more) and type is used, for which it may have been
-    taken, and a warning if there is none, as models may share their arguments and not use all.
+    taken, and a warning if there is none, as models may share their arguments and not use all. It
+    is an error, too, if nothing depends on an input that no model is given, while a model is given
+    another one of the same shape and type twice and returns the same bits.
 
     Assumes that inputs have the batch as their first dimension. Masks and types (two values) are
     not looked at one by one. Skipped if all rows have the same inputs, if a prediction of classes
@@ -69,11 +76,14 @@ def inputs_used(bench: Bench) -> Iterator[Finding]:
     if bench.once(undisturbed).judged and not _moves(bench, whole):
         if _labels_are_the_input(bench, whole):
             raise Skip("the step gives the models the labels, and the batch holds no other input")
+        if not whole.labels and not compared_one_by_one(bench):
+            raise Skip("the models may make their outputs of noise alone")
         yield _finding("outputs of the models in the step", whole, None)
     elif whole.labels and bench.trainee.predict is not None and not _predicts(bench, whole):
         yield _finding("prediction", whole, defined_at(bench.trainee.predict))
     else:
         yield from _one_by_one(bench, whole)
+        yield from _taken_twice(bench, whole)
 
 
 def _rows(whole: Parted) -> int:
@@ -89,6 +99,10 @@ def _rows(whole: Parted) -> int:
 def _changes(rows: int) -> list[Change]:
     """Return changes of the rows; a mean over rows keeps its bits under the first one only."""
     return [reversed_rows(rows), every_row_from(0, rows), every_row_from(rows - 1, rows)]
+
+
+def _changed(whole: Parted) -> list[Any]:
+    return [whole.change(change, labels=False) for change in _changes(_rows(whole))]
 
 
 def _finding(what: str, whole: Parted, place: str | None) -> Finding:
@@ -114,6 +128,8 @@ def _moves(bench: Bench, whole: Parted) -> bool:
         after = probe(bench, whole.change(change, labels=False))
         pairs = [pair for pair in aligned(before, after) if pair[0].gradient is not None]
         if not whole.labels and not any(_given_others(*pair) for pair in pairs):
+            if given_instead(bench, [pair[0] for pair in pairs], _changed(whole)):
+                return False
             raise Skip("the batch has no labels, and the step gives the models nothing of it")
         if _some_output_moves(bench, pairs):
             return True
@@ -139,7 +155,10 @@ def _some_output_moves(bench: Bench, pairs: list[tuple[Call, Call]]) -> bool:
             disturb(trial, noise)
             for pair in pairs:
                 module = module_at(trial.trainee, pair[0].path)
-                outputs = [about(call_in_eval(module, call.arguments)) for call in pair]
+                outputs = []
+                for call in pair:
+                    with fix_seed(noise):
+                        outputs.append(about(call_in_eval(module, call.arguments)))
                 if not same(*outputs) or bool(not_finite({"": outputs[0]})):
                     return True
     return False
@@ -185,6 +204,22 @@ def _one_by_one(bench: Bench, whole: Parted) -> Iterator[Finding]:
         )
 
 
+def _taken_twice(bench: Bench, whole: Parted) -> Iterator[Finding]:
+    for name, other in given_twice(bench).items():
+        if any(_matters(bench, whole, name, noise) for noise in reversed(_NOISES)):
+            continue
+        yield Finding(
+            ID,
+            "error",
+            f"Nothing depends on {name}; the step gives the model {other}, which has the same "
+            f"shape, twice, with the same result.",
+            evidence={"input": name, "largest change": 0.0, "weights": len(_NOISES)},
+            location=None,
+            remedy=f"model({name})  # in the second call",
+        )
+        return
+
+
 def _given_inputs(bench: Bench, whole: Parted) -> list[str]:
     """Name the inputs that are arguments of a model and tell rows apart, if there are several."""
     given = [
@@ -213,20 +248,8 @@ def _tells_rows_apart(tensor: torch.Tensor) -> bool:
 def _matters(bench: Bench, whole: Parted, name: str, noise: int) -> bool:
     """Tell whether a call of the step is not finite, or changes when one input changes."""
     only = whole._replace(inputs={name: whole.inputs[name]})
-    before = _after_a_step(bench, whole.batch, noise)
+    before = after_a_step(bench, whole.batch, noise)
     return bool(not_finite(before)) or any(
-        different(before, _after_a_step(bench, only.change(change, labels=False), noise))
+        different(before, after_a_step(bench, only.change(change, labels=False), noise))
         for change in _changes(_rows(whole))
     )
-
-
-def _after_a_step(bench: Bench, batch: Any, noise: int) -> dict[str, torch.Tensor]:
-    with bench.trial() as trial:
-        disturb(trial, noise)
-        trial.trainee.batch = batch
-        try:
-            loss = trial.step()
-        except Exception as error:
-            what = "the step fails on a batch with other values"
-            raise Skip(f"{what} ({type(error).__name__}: {error})") from error
-        return {**trial.state(), "the loss": torch.tensor(loss)}

@@ -17,6 +17,7 @@ from torchproof.proofs.probe import Call, module_at, probe, undisturbed, watch
 from torchproof.proofs.randomness import DROPOUT
 from torchproof.proofs.replacement import about, predicted, restored
 from torchproof.proofs.rule import Skip, rule
+from torchproof.proofs.shown_labels import scores_read_it
 
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def label_leak(bench: Bench) -> Iterator[Finding]:
       judged where the batch holds nothing beside them but masks and lengths, as they are the input.
     * Without: the labels change what the step first calls the model with, and that its output in
       eval mode. An error where they are mixed with other values; a warning where the labels are an
-      argument of their own, as for a margin loss in the model.
+      argument of their own, as for a margin loss in the model, unless a layer reads them, and the
+      row whose label is exchanged for another class gets other scores of further classes.
 
     Where there is one label for each position, the last one is changed while the loss is given the
     same outputs: if its gradient changes at one position of an output, this output is compared
@@ -111,7 +113,10 @@ def _by_arguments(bench: Bench, changes: list[LabelChange]) -> Optional[Finding]
         for first, second in first_calls.values():
             gap = _moved(bench, first, second) if _mixed(first, second) else 0.0
             if gap:
-                return _finding(first, gap, list(whole.labels.values()))
+                own = _is_argument(first, list(whole.labels.values()))
+                index = next(at for at, pair in enumerate(pairs) if pair[0] is first)
+                margin = own and (_draws(bench) or not scores_read_it(bench, change, index))
+                return _finding(gap, own=own, margin=margin)
     return None
 
 
@@ -208,15 +213,18 @@ def _moved(bench: Bench, first: Call, second: Call) -> float:
     return 0.0 if same(*outputs) else distance(*outputs)
 
 
-def _finding(call: Call, gap: float, labels: list[torch.Tensor]) -> Finding:
-    own = any(
+def _is_argument(call: Call, labels: list[torch.Tensor]) -> bool:
+    return any(
         given.numel() == each.numel() and torch.equal(given.flatten(), each.flatten().to(given))
         for given in plain_tensors(call.arguments).values()
         for each in labels
     )
+
+
+def _finding(gap: float, *, own: bool, margin: bool) -> Finding:
     return Finding(
         ID,
-        "warning" if own else "error",
+        "warning" if margin else "error",
         f"The step gives the model the labels: exchanging them changed its output in eval mode by "
         f"{gap:.3g}.",
         evidence={"largest change": gap, "labels are an argument of their own": own},

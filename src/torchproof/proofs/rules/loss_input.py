@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
+    from torchproof.proofs.observation import Observation
 
 ID = "loss-input"
 _PROBABILITIES = ("Softmax", "Sigmoid")
+_CLAMPS = ("Clamp", "ClampMin", "ClampMax")
 # Log-probabilities smoothed as log(p + 1e-8) sum to a little more than 1, never to 2.
 _TWICE = math.log(2.0)
 
@@ -48,9 +50,15 @@ def loss_input(bench: Bench) -> Iterator[Finding]:
       ``log_softmax`` over the classes, not over another axis: where all its values are there, those
       of one row have to sum to 1 but for rounding.
     * ``kl_div`` takes log-probabilities and, unless ``log_target`` is set, a target of
-      probabilities: no logarithms, nothing negative.
-    * ``binary_cross_entropy`` takes probabilities: no softmax over a single value, which is 1, and
-      no sigmoid of probabilities.
+      probabilities: no logarithms, nothing negative; with ``batchmean`` no ``log_softmax`` over
+      the batch.
+    * ``binary_cross_entropy`` takes probabilities: no softmax over a single value, which is 1, no
+      sigmoid of probabilities, and no clamped outputs of a layer.
+    * ``sigmoid`` and ``log_softmax``, called outside the models, take logits, not probabilities.
+    * Losses written by hand: where class ids of the batch, or the one-hot vectors of these, choose
+      among the (logarithms of) probabilities of a softmax, it runs over the axis that they choose
+      on; and what backward starts at is not a weighted sum of nothing but a layer's bare outputs
+      at these ids (one model, one optimizer), which falls without end.
 
     ``log_softmax`` before ``cross_entropy`` changes nothing and is right; so are modulated
     log-probabilities (focal loss) and smoothed ones.
@@ -78,6 +86,40 @@ def loss_input(bench: Bench) -> Iterator[Finding]:
             },
             location=call.location,
             remedy=fault.remedy,
+        )
+    if not reported:
+        yield from _written_out(bench.observation)
+
+
+def _written_out(seen: Observation) -> Iterator[Finding]:
+    for pick in seen.picks[:1]:
+        yield Finding(
+            ID,
+            "error",
+            f"softmax runs over axis {pick.over}, but the labels choose on axis {pick.along}: "
+            f"what they choose among is no distribution.",
+            evidence={"axis of the softmax": pick.over, "axis of the classes": pick.along},
+            location=pick.location,
+            remedy=f"log_softmax(logits, dim={pick.along})  # or F.cross_entropy(logits, y)",
+        )
+    for each in seen.squashed[:1]:
+        yield Finding(
+            ID,
+            "error",
+            f"{each.function} is applied to the result of {each.made_by}, which are no logits.",
+            location=each.location,
+            remedy=f"{each.made_by} once, in the model or in the step",
+        )
+    optimizers = {id(each.optimizer) for each in seen.steps}
+    alone = len(seen.trial.trainee.models) == 1 and len(optimizers) <= 1
+    for bare in seen.bare[: int(alone)]:
+        yield Finding(
+            ID,
+            "error",
+            "The loss is the bare output of a layer at the labels, not its log-probability: it can "
+            "fall without end.",
+            location=bare.location,
+            remedy="F.cross_entropy(logits, y)  # or log_softmax before the labels choose",
         )
 
 
@@ -139,6 +181,12 @@ def _nll_loss(call: LossCall) -> Optional[_Fault]:
     if call.maker.name == "LogSoftmax" or call.over_rows:
         return _wrong_axis(call, remedy)
     picks = call.reduction == "none"
+    if not picks and call.maker.name == "LogSigmoid" and call.classes > 1:
+        return _Fault(
+            "nll_loss takes log-probabilities over the classes, but is given those of logsigmoid: "
+            "no class competes with another.",
+            remedy,
+        )
     if not picks and (affine(call.maker) or call.log_total > _TWICE):
         what = "the bare output of a layer" if affine(call.maker) else "something else"
         return _Fault(
@@ -179,6 +227,17 @@ def _kl_div(call: LossCall) -> Optional[_Fault]:
         return _Fault("kl_div takes log-probabilities, but is given logits.", remedy)
     if call.maker.name == "LogSoftmax" and call.before.name in _PROBABILITIES:
         return _Fault("log_softmax is applied to probabilities, which are no logits.", remedy)
+    over_rows = call.maker.name == "LogSoftmax" and call.maker.axis == 0
+    if call.reduction == "batchmean" and over_rows and 1 < call.rows != call.classes:
+        return _Fault(
+            "softmax runs over axis 0, but kl_div with batchmean takes that for the batch: rows "
+            "compete with each other instead of classes.",
+            remedy,
+        )
+    return _kl_target(call, remedy)
+
+
+def _kl_target(call: LossCall, remedy: str) -> Optional[_Fault]:
     if not call.log_target and (call.negative or call.target.name == "LogSoftmax"):
         return _Fault(
             "kl_div takes a target of probabilities, but is given logarithms or logits.",
@@ -190,6 +249,12 @@ def _kl_div(call: LossCall) -> Optional[_Fault]:
 
 
 def _binary(call: LossCall) -> Optional[_Fault]:
+    if call.maker.name in _CLAMPS and affine(call.before):
+        return _Fault(
+            "binary_cross_entropy takes probabilities, but is given clamped outputs of a layer: "
+            "nothing is learned where they are clamped.",
+            "F.binary_cross_entropy_with_logits(logits, y)",
+        )
     if call.maker.name == "Softmax" and call.maker.size == 1:
         return _Fault(
             "softmax over a single value is 1 whatever the model says: nothing is learned.",

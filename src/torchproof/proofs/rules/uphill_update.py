@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
-from torchproof.proofs.advantages import pushes
+from torchproof.proofs.advantages import gains, pushes
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.rule import rule
+from torchproof.proofs.randomness import DROPOUT
+from torchproof.proofs.rule import Skip, rule
+from torchproof.proofs.ways import UP, first_way, way
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from torchproof.proofs.bench import Bench
     from torchproof.proofs.events import Event
+    from torchproof.proofs.loss_signs import LossSign
     from torchproof.proofs.observation import Observation
     from torchproof.proofs.updates import Update
 
@@ -29,11 +32,11 @@ _SCALES = ("Mul", "Div", "Mean", "Sum")
     ID,
     summary="the update goes down the gradient of the loss that the step returns",
     source="Humbatova et al., ICSE 2020 (wrong loss calculation); PyTorch's maximize=True",
-    needs=("updates",),
+    needs=("observation",),
     severity="error",
 )
 def uphill_update(bench: Bench) -> Iterator[Finding]:
-    """The first update lowers the loss, as far as the gradient can say.
+    """Training lowers the loss, as far as the gradient can say.
 
     Decided from the first update of each optimizer, when it has no momentum yet, and from the value
     that backward starts at. An error if that value is one of torch's losses (mean squared error,
@@ -46,18 +49,32 @@ def uphill_update(bench: Bench) -> Iterator[Finding]:
     * the only backward pass of the only model starts, in every call, at the negative of one.
 
     A policy is judged by what the batch calls advantage, reward or return: that of one row is
-    raised while the loss is given the same logits. An error if what this adds to the gradient makes
-    the first update lower the logit of the row's action and raise all others.
+    raised while the loss is given the same outputs. An error if what this adds to the gradient
+    makes the first update lower the logit of the row's action and raise all others, or lower the
+    log-probability that a distribution of torch gives the action.
 
-    Assumes that one of torch's losses alone, not a sum with other terms, is there to become small,
-    and that actions of a larger advantage are to become likelier. Other adversarial and
-    reinforcement-learning objectives are not judged, so ``maximize=True`` is left alone there.
-    Skipped if fewer than two optimizer steps were seen.
+    Where none of these says anything, the gradients that arrive at all losses in all calls decide:
+    at the results of torch's loss functions and at squares, absolute values and norms of
+    differences from the batch; turned around, at log-probabilities of the batch (those of torch's
+    distributions, of a log-softmax at class ids, a logsigmoid), at probabilities or their
+    logarithms times the labels and at cosines of angles to the batch. An error if each of their
+    elements makes the update raise the loss and at least one loss weighs all its elements alike.
+    Which way the update goes is known of torch's optimizers; of others, and of updates written by
+    hand, if every element of the first one goes the same way along the gradient.
+
+    Assumes that losses are there to become small where no other one becomes small beside them
+    (adversaries, contrasts), and that actions of a larger advantage are to become likelier.
+    Log-probabilities are not judged where the batch names a gain, nor those of the model's own
+    values where noise is drawn. Neither are several optimizers without one backward pass for all,
+    models that no optimizer holds, and other objectives, so ``maximize=True`` is left alone there.
+    Skipped if fewer than two optimizer steps were seen, or none and no such loss.
     """
     seen = bench.observation
-    yield from _maximised(seen)
-    yield from _negated(seen)
-    yield from _against_the_gain(bench, seen)
+    reason = bench.reason_against("updates")
+    if reason and (seen.updates or not seen.signs):
+        raise Skip(reason)
+    found = [] if reason else [*_maximised(seen), *_negated(seen), *_against_the_gain(bench, seen)]
+    yield from found or _raised(bench, seen)
 
 
 def _maximised(seen: Observation) -> Iterator[Finding]:
@@ -114,10 +131,11 @@ def _negated(seen: Observation) -> Iterator[Finding]:
 
 
 def _against_the_gain(bench: Bench, seen: Observation) -> Iterator[Finding]:
-    first = next((update for update in seen.updates if update.first and update.moves), None)
-    if first is None or bench.reason_against("reproducible"):
+    firsts = [update for update in seen.updates if update.first and update.moves]
+    if not firsts or bench.reason_against("reproducible"):
         return
-    direction = _direction(first)
+    ways = {first_way(each) for each in firsts}
+    first, direction = firsts[0], ways.pop() if len(ways) == 1 else 0
     found = pushes(bench) if direction else []
     if found and all(direction * push.slope < 0 for push in found):
         push = found[0]
@@ -125,7 +143,7 @@ def _against_the_gain(bench: Bench, seen: Observation) -> Iterator[Finding]:
             ID,
             "error",
             f"The update makes actions of a larger {push.gain} less likely: at row {push.row} it "
-            f"lowers the logit of the action and raises all others.",
+            f"lowers the logarithm of the action's probability.",
             evidence={
                 "rows tried": len(found),
                 "gradient added at the action": push.slope,
@@ -136,11 +154,51 @@ def _against_the_gain(bench: Bench, seen: Observation) -> Iterator[Finding]:
         )
 
 
-def _direction(update: Update) -> int:
-    """Return 1 if all elements moved up their gradients, -1 if all moved down, else 0."""
-    same = sum(move.same for move in update.moves.values())
-    opposite = sum(move.opposite for move in update.moves.values())
-    return int(same > 0) - int(opposite > 0) if not (same and opposite) else 0
+def _raised(bench: Bench, seen: Observation) -> Iterator[Finding]:
+    noisy = any(each.name not in DROPOUT for each in seen.draws)
+    heard = [each for each in seen.signs if not (each.fixed and noisy)]
+    signs = {_sign(each) for each in heard}
+    judged = _weighed_alike(each for each in heard if not (each.of_classes and gains(bench)))
+    if len(signs) != 1 or not judged:
+        return
+    taken, (sign,) = way(bench, seen), signs
+    if taken * sign <= 0:
+        return
+    loss = judged[0]
+    yield Finding(
+        ID,
+        "error",
+        f"Training raises the loss: {loss.name} enters the value that backward starts at with "
+        f"{'the sign of a loss' if sign > 0 else 'the opposite sign of a loss'}, and the update "
+        f"goes {'up' if taken == UP else 'down'} the gradient.",
+        evidence={
+            "loss": loss.name,
+            "slope of the value in the loss": loss.least,
+            "the update follows the gradient": "up" if taken == UP else "down",
+        },
+        location=loss.location,
+        remedy="minimise the loss: one minus sign before a likelihood, none before a loss",
+    )
+
+
+def _sign(loss: LossSign) -> int:
+    """Return the sign of all elements that are not 0; 0 if they have both."""
+    return int(loss.least > 0) - int(loss.most < 0)
+
+
+def _weighed_alike(losses: Iterable[LossSign]) -> list[LossSign]:
+    """Return those losses of which no element, in one call, weighs more than another.
+
+    The sign of others may be that of a weight in the data: of a reward, of a cost.
+    """
+    together: dict[Any, list[LossSign]] = {}
+    for each in losses:
+        together.setdefault((each.call, each.name, each.location), []).append(each)
+    return [
+        group[0]
+        for group in together.values()
+        if len({weight for each in group for weight in (each.least, each.most)}) == 1
+    ]
 
 
 def _decays(update: Update) -> bool:
