@@ -1,8 +1,11 @@
 """Bugs of the class `causality`."""
 
+from functools import partial
+
 import pytest
 import tokens
 import torch
+import torch.nn.functional as F  # noqa: N812 - as everybody writes it
 import zoo
 from torch import nn
 
@@ -164,6 +167,163 @@ def test_a_declared_forecaster_with_channels_before_times_that_sees_the_future(
 @pytest.mark.parametrize("channels", [8, 12])
 def test_channels_are_not_taken_for_times(model, channels):
     assert not torchproof.prove(forecaster(model, channels), rules=[RULE]).findings
+
+
+class Seer(nn.Module):
+    """A recurrent model of one series or of several, in one direction or both."""
+
+    def __init__(self, *, both, channels=2, outputs=None):
+        super().__init__()
+        self.gru = nn.GRU(channels, 6, batch_first=True, bidirectional=both)
+        self.head = nn.Linear(12 if both else 6, outputs or channels)
+
+    def forward(self, x):
+        return self.head(self.gru(x)[0])
+
+
+class Single(Seer):
+    """Without an axis for the one series."""
+
+    def __init__(self, *, both):
+        super().__init__(both=both, channels=1)
+
+    def forward(self, x):
+        return super().forward(x[..., None])[..., 0]
+
+
+class Gaussian(Seer):
+    def __init__(self, *, both):
+        super().__init__(both=both, outputs=4)
+
+    def forward(self, x):
+        return super().forward(x).chunk(2, -1)
+
+
+def of_its_own(series, loss):
+    """The step shifts the series."""
+    return series, lambda m, b: loss(m(b[:, :-1]), b[:, 1:])
+
+
+def of_its_first(series, loss):
+    batch = {"x": series[:, :-1].clone(), "y": series[:, 1:, :1].clone()}
+    return batch, lambda m, b: loss(m(b["x"]), b["y"])
+
+
+def likelihood(output, target):
+    mean, scale = output
+    return F.gaussian_nll_loss(mean, target, scale.exp())
+
+
+def by_hand(output, target):
+    return ((output - target) ** 2).mean().sqrt()
+
+
+SERIES = [
+    (Seer, (4, 13, 2), of_its_own, nn.MSELoss()),
+    (Seer, (4, 13, 2), of_its_own, nn.L1Loss()),
+    (Seer, (4, 13, 2), of_its_own, by_hand),
+    (Single, (4, 13), of_its_own, nn.HuberLoss()),
+    (Gaussian, (4, 13, 2), of_its_own, likelihood),
+    (partial(Seer, outputs=1), (4, 13, 2), of_its_first, nn.MSELoss()),
+]
+
+
+def prediction(model, shape, shifted, loss, *, both):
+    def build():
+        batch, loss_of = shifted(torch.randn(shape).cumsum(1), loss)
+        return tokens.trainee(model(both=both), batch, loss_of, target=None)
+
+    return build
+
+
+@pytest.mark.parametrize("program", SERIES)
+def test_a_series_of_numbers_whose_future_is_seen(caught, program):
+    caught(RULE, prediction(*program, both=True))
+
+
+@pytest.mark.parametrize("program", SERIES)
+def test_a_series_of_numbers_whose_past_is_seen(program):
+    proof = torchproof.prove(prediction(*program, both=False), rules=[RULE])
+    assert not proof.findings
+    assert not proof.skipped
+
+
+def another_series(target):
+    """A model that sees all places, and is right to."""
+
+    def build():
+        x = torch.randn(4, 12, 2).cumsum(1)
+        batch = {"x": x, "y": target(x)}
+        loss = nn.MSELoss()
+        return tokens.trainee(Seer(both=True), batch, lambda m, b: loss(m(b["x"]), b["y"]))
+
+    return build
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        lambda x: x.clone(),
+        lambda x: x.roll(-1, 1),
+        lambda x: x.flip(1),
+        lambda x: torch.cat([x[:, :1], x[:, :-1]], 1),
+        torch.randn_like,
+    ],
+    ids=["itself", "rolled round in space", "backwards", "the one before", "unrelated"],
+)
+def test_a_series_that_is_not_asked_for_the_next_number_is_not_judged(target):
+    proof = torchproof.prove(another_series(target), rules=[RULE])
+    assert "next token" in proof.skipped[RULE]
+    assert not proof.findings
+
+
+class Scaled(Seer):
+    """Divides by the mean size of the series, as DeepAR does, and multiplies by it again."""
+
+    def forward(self, x):
+        scale = x.abs().mean(1, keepdim=True).clamp_min(1e-6)
+        return super().forward(x / scale) * scale
+
+
+class Centred(Seer):
+    """Subtracts the mean of the whole series, in which the future has a part."""
+
+    def forward(self, x):
+        return super().forward(x - x.mean(1, keepdim=True))
+
+
+def test_a_series_in_a_unit_of_its_own_is_not_judged():
+    build = prediction(Scaled, *SERIES[0][1:], both=False)
+    assert "scale of its own" in torchproof.prove(build, rules=[RULE]).skipped[RULE]
+
+
+def test_a_mean_of_the_whole_series(caught):
+    caught(RULE, prediction(Centred, *SERIES[0][1:], both=False))
+
+
+def test_a_scaled_series_whose_future_is_seen(caught):
+    caught(RULE, prediction(Scaled, *SERIES[0][1:], both=True))
+
+
+class Remembering(tokens.Recurrent):
+    """Begins each call with the state that the one before ended in."""
+
+    state = None
+
+    def forward(self, x):
+        hidden, self.state = self.lstm(x, self.state)
+        self.state = tuple(each.detach() for each in self.state)
+        return hidden
+
+
+class AlwaysDropping(tokens.Attention):
+    def forward(self, x):
+        return F.dropout(super().forward(x), 0.5)
+
+
+@pytest.mark.parametrize("mix", [Remembering, AlwaysDropping])
+def test_what_differs_between_equal_calls_is_no_leak(mix):
+    assert not torchproof.prove(lambda: tokens.language_model(mix()), rules=[RULE]).findings
 
 
 def test_a_leak_is_found_whatever_predict_returns(caught):

@@ -256,6 +256,305 @@ def recurrent(read):
     )
 
 
+def nameless(model, what, *, left=False):
+    """A tuple: tokens, then a mask of them or how long they are, then labels."""
+    batch = sentences()
+    x, mask = batch["x"], batch["mask"]
+    x, mask = (x.flip(1), mask.flip(1)) if left else (x, mask)
+    told = {"lengths": LENGTHS, "mask": mask, "hidden": ~mask}[what]
+
+    def loss_of(model, batch):
+        x, told, labels = batch
+        kept = torch.arange(7) < told[:, None] if what == "lengths" else told ^ (what == "hidden")
+        return F.cross_entropy(model(x, kept), labels)
+
+    return pairs.learner(model, (x, told, batch["y"]), loss_of, target=2)
+
+
+@pytest.mark.parametrize("what", ["lengths", "mask", "hidden"])
+def test_padding_that_the_data_show(caught, what):
+    caught(RULE, lambda: nameless(Reader(masked_mean, use_mask=False), what))
+
+
+def test_padding_in_front_that_the_data_show(caught):
+    caught(RULE, lambda: nameless(Reader(masked_mean, use_mask=False), "mask", left=True))
+
+
+class Encoder(nn.Module):
+    """Hides what it should see: nothing is left to look at where a row has no padding."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(WORDS, 8), nn.Linear(8, 3)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True)
+
+    def forward(self, tokens, mask):
+        x = self.layer(self.embed(tokens), src_key_padding_mask=mask)
+        return self.head(masked_mean(x, mask))
+
+
+def test_a_mask_the_other_way_round_where_every_row_is_padded(caught):
+    def build():
+        batch = sentences("attention_mask")
+        padded = {name: F.pad(batch[name], (0, 2)) for name in ("x", "attention_mask")}
+
+        def loss_of(model, batch):
+            return F.cross_entropy(model(batch["x"], batch["attention_mask"]), batch["y"])
+
+        return pairs.learner(Encoder(), {**batch, **padded}, loss_of)
+
+    finding, _ = caught(RULE, build)
+    assert finding.evidence["padded to"] == 9
+
+
+def shown(what, *, left=False):
+    def build():
+        return nameless(Reader(masked_mean), what, left=left)
+
+    build.__name__ = f"shown_by_{what}"
+    return build
+
+
+def numbers_that_are_no_lengths():
+    """A whole number for each row, below the number of places, which are full."""
+    model = Reader(lambda x, _: x.mean(1), use_mask=False)
+    batch = (torch.randint(1, WORDS, (6, 7)), LENGTHS, torch.tensor([0, 1, 2, 1, 0, 2]))
+    return pairs.learner(model, batch, lambda m, b: F.cross_entropy(m(b[0], b[1]), b[2]), target=2)
+
+
+def numbers_written_in_ones():
+    """A grade, and beside it as many ones: no padding, as there is nothing to pad."""
+
+    def loss_of(model, batch):
+        ones, _, labels = batch
+        return F.cross_entropy(model(ones), labels)
+
+    ones = (torch.arange(7) < LENGTHS[:, None]).float()
+    batch = (ones, LENGTHS, torch.tensor([0, 1, 2, 1, 0, 2]))
+    return pairs.learner(zoo.mlp(7), batch, loss_of, target=2)
+
+
+class Words(nn.Module):
+    """Gives the next word."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.gru = nn.Embedding(WORDS, 8), nn.GRU(8, 8, batch_first=True)
+        self.head = nn.Linear(8, WORDS)
+
+    def forward(self, x):
+        return self.head(self.gru(self.embed(x))[0])
+
+
+def random_tags(masked):
+    """Labels that are drawn for the padding as well."""
+
+    def loss_of(model, batch):
+        mask = batch["attention_mask"]
+        logits = model(batch["x"], mask).transpose(1, 2)
+        losses = F.cross_entropy(logits, batch["y"], reduction="none")
+        return (losses * mask).sum() / mask.sum() if masked else losses.mean()
+
+    batch = {**sentences("attention_mask"), "y": torch.randint(0, 3, (6, 7))}
+    return pairs.learner(Reader(), batch, loss_of)
+
+
+def test_labels_of_any_kind_that_are_counted_in_the_padding(caught):
+    assert "counts padding" in caught(RULE, lambda: random_tags(masked=False))[0].message
+
+
+def test_labels_of_any_kind_that_are_masked():
+    assert not torchproof.prove(lambda: random_tags(masked=True), rules=[RULE]).findings
+
+
+def next_word(ignored):
+    def loss_of(model, batch):
+        logits = model(batch["x"][:, :-1])
+        return F.cross_entropy(logits.transpose(1, 2), batch["x"][:, 1:], ignore_index=ignored)
+
+    batch = {name: each for name, each in sentences("attention_mask").items() if name != "y"}
+    return pairs.learner(Words(), batch, loss_of, target=None)
+
+
+def test_next_words_asked_for_in_the_padding():
+    (finding,) = torchproof.prove(lambda: next_word(-100), rules=[RULE]).findings
+    assert "counts padding" in finding.message
+
+
+def test_next_words_asked_for_in_the_sentence_alone():
+    assert not torchproof.prove(lambda: next_word(0), rules=[RULE]).findings
+
+
+def frames(loss_of):
+    """Two numbers for each place, beside a count of the places."""
+
+    def loss(model, batch):
+        error = (model(batch["x"]) - batch["y"]).abs().mean(-1)
+        return loss_of(error, torch.arange(7) < batch["count"][:, None])
+
+    kept = (torch.arange(7) < LENGTHS[:, None])[..., None]
+    batch = {"x": torch.randn(6, 7, 2) * kept, "y": torch.randn(6, 7, 2) * kept, "count": LENGTHS}
+    return pairs.learner(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2)), batch, loss)
+
+
+def test_frames_of_several_numbers_that_are_counted_in_the_padding(caught):
+    finding, _ = caught(RULE, lambda: frames(lambda error, _: error.mean()))
+    assert "counts padding" in finding.message
+
+
+def frames_of_the_content():
+    return frames(lambda error, valid: (error * valid).sum() / valid.sum())
+
+
+def declared(ignored=-100, *, inside=False):
+    """Nothing but the embedding says which id is padding."""
+
+    def loss_of(model, batch):
+        logits = model(batch["x"])
+        return F.cross_entropy(logits.transpose(1, 2), batch["y"], ignore_index=ignored)
+
+    words = torch.randint(1, WORDS, (6, 8))
+    words = words.masked_fill(torch.arange(8) > LENGTHS[:, None], 0)
+    if inside:
+        words[0, 3] = 0
+    model = nn.Sequential(nn.Embedding(WORDS, 8, padding_idx=0), nn.Linear(8, WORDS))
+    return pairs.learner(model, {"x": words[:, :-1], "y": words[:, 1:]}, loss_of)
+
+
+def test_padding_that_an_embedding_declares_and_the_loss_counts():
+    (finding,) = torchproof.prove(declared, rules=[RULE]).findings
+    assert finding.evidence["padding known by"] == "padding_idx=0"
+
+
+@pytest.mark.parametrize("options", [{"ignored": 0}, {"inside": True}])
+def test_padding_that_an_embedding_declares_and_the_loss_leaves_out(options):
+    assert not torchproof.prove(lambda: declared(**options), rules=[RULE]).findings
+
+
+def places_of_a_whole(read):
+    """One label for a whole text, whose places the step puts together itself."""
+
+    def build():
+        words = torch.randint(1, WORDS, (6, 7)).masked_fill(torch.arange(7) >= LENGTHS[:, None], 0)
+        model = nn.Sequential(nn.Embedding(WORDS, 8, padding_idx=0), nn.Linear(8, 3))
+        batch = {"x": words, "y": torch.arange(6) % 3}
+        return pairs.learner(model, batch, lambda m, b: F.cross_entropy(read(m(b["x"])), b["y"]))
+
+    return build
+
+
+class Query(nn.Module):
+    """A learned question is put to the words of a text."""
+
+    def __init__(self, *, use_mask, mix=None):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(WORDS, 8, padding_idx=0), nn.Linear(8, 3)
+        self.query, self.use_mask = nn.Linear(8, 1), use_mask
+        self.mix = None if mix is None else mix()
+
+    def forward(self, words):
+        x = self.embed(words)
+        x = x if self.mix is None else self.mix(x)
+        scores = self.query(x)[..., 0]
+        if self.use_mask:
+            scores = scores.masked_fill(words == 0, -torch.inf)
+        return self.head((scores.softmax(1)[..., None] * x).sum(1))
+
+
+def asked(**options):
+    def build():
+        words = torch.randint(1, WORDS, (6, 7)).masked_fill(torch.arange(7) >= LENGTHS[:, None], 0)
+        batch = (words, torch.arange(6) % 3)
+        model = Query(**options)
+        return pairs.learner(model, batch, lambda m, b: F.cross_entropy(m(b[0]), b[1]), target=1)
+
+    return build
+
+
+def test_declared_padding_that_is_attended():
+    (finding,) = torchproof.prove(asked(use_mask=False), rules=[RULE]).findings
+    assert "depends on its padding" in finding.message
+    assert finding.evidence["padding known by"] == "padding_idx=0"
+
+
+class Tied(nn.Module):
+    """Gives the next word with the vectors that it reads words by."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(WORDS, 8, padding_idx=0)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, words):
+        future = torch.ones(7, 7, dtype=torch.bool).triu(1)
+        x = self.embed(words)
+        return (x + self.attention(x, x, x, attn_mask=future)[0]) @ self.embed.weight.T
+
+
+def test_vectors_of_words_that_are_used_twice_are_silent():
+    def build():
+        words = torch.randint(1, WORDS, (6, 8)).masked_fill(torch.arange(8) > LENGTHS[:, None], 0)
+
+        def loss_of(model, batch):
+            logits = model(batch["x"]).transpose(1, 2)
+            return F.cross_entropy(logits, batch["y"], ignore_index=0)
+
+        return pairs.learner(Tied(), {"x": words[:, :-1], "y": words[:, 1:]}, loss_of)
+
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+class Convolved(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv1d(8, 8, 3, padding=1)
+
+    def forward(self, x):
+        return self.layer(x.transpose(1, 2)).transpose(1, 2)
+
+
+@pytest.mark.parametrize(
+    "options", [{"use_mask": True}, {"use_mask": False, "mix": Convolved}], ids=["mask", "conv"]
+)
+def test_declared_padding_that_is_masked_or_read_by_a_convolution_is_silent(options):
+    assert not torchproof.prove(asked(**options), rules=[RULE]).findings
+
+
+def test_a_maximum_over_declared_padding_is_silent():
+    build = places_of_a_whole(lambda z: z.amax(1))
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+class Translator(nn.Module):
+    """Reads one sentence, of which the mask is, and writes another."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(WORDS, 8), nn.Linear(8, WORDS)
+        self.layer = nn.TransformerDecoderLayer(8, 2, 16, 0.0, batch_first=True)
+
+    def forward(self, source, mask, x):
+        past = nn.Transformer.generate_square_subsequent_mask(x.shape[1])
+        x, source = self.embed(x), self.embed(source)
+        return self.head(self.layer(x, source, tgt_mask=past, memory_key_padding_mask=~mask))
+
+
+def another_sentence_than_the_padded_one(shorter):
+    def build():
+        batch = sentences("attention_mask")
+        words = torch.randint(1, WORDS, (6, 8 - shorter))
+        batch.update(x=words[:, :-1], y=words[:, 1:], source=batch["x"])
+
+        def loss_of(model, batch):
+            logits = model(batch["source"], batch["attention_mask"], batch["x"])
+            return F.cross_entropy(logits.transpose(1, 2), batch["y"])
+
+        return pairs.learner(Translator(), batch, loss_of)
+
+    build.__name__ = f"another_sentence_{shorter}_shorter"
+    return build
+
+
 def packed():
     def read(model, x, lengths):
         packed = nn.utils.rnn.pack_padded_sequence(
@@ -425,7 +724,12 @@ def mask_of_global_attention():
 
 
 RIGHT = [
+    shown("lengths"),
+    shown("mask"),
+    shown("hidden"),
+    shown("mask", left=True),
     regression_of_what_is_no_padding,
+    frames_of_the_content,
     masked,
     masked_with_a_large_negative_number,
     mean_in_float32_whatever_the_model_is_in,
@@ -447,7 +751,15 @@ RIGHT = [
 ]
 
 
-@pytest.mark.parametrize("build", [*RIGHT, *zoo.HEALTHY[:4]])
+NO_PADDING = [
+    numbers_that_are_no_lengths,
+    numbers_written_in_ones,
+    another_sentence_than_the_padded_one(0),
+    another_sentence_than_the_padded_one(1),
+]
+
+
+@pytest.mark.parametrize("build", [*RIGHT, *NO_PADDING, *zoo.HEALTHY[:4]])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_right_programs_are_silent(build, seed):
     assert not torchproof.prove(build, rules=[RULE], seed=seed).findings
@@ -456,3 +768,32 @@ def test_right_programs_are_silent(build, seed):
 @pytest.mark.parametrize("build", RIGHT[:-3])
 def test_padding_is_recognised(build):
     assert not torchproof.prove(build, rules=[RULE]).skipped
+
+
+def two_sentences(pool):
+    def build():
+        first, second = sentences(), sentences()
+        second["mask"] = first["mask"].flip(0)
+        del second["y"]
+        second["x"] = torch.randint(1, WORDS, (6, 7)) * second["mask"]
+        model = Reader(pool)
+
+        def scores(batch):
+            return sum(model(batch[each]["x"], batch[each]["mask"]) for each in ("one", "other"))
+
+        return pairs.learner(
+            model,
+            {"one": first, "other": second, "y": first.pop("y")},
+            lambda _, batch: F.cross_entropy(scores(batch), batch["y"]),
+            predict=lambda batch: scores(batch).detach(),
+        )
+
+    return build
+
+
+def test_two_sentences_each_with_a_mask_of_its_own():
+    assert not torchproof.prove(two_sentences(masked_mean), rules=[RULE]).findings
+
+
+def test_padding_that_two_sentences_share(caught):
+    caught(RULE, two_sentences(lambda x, mask: x.mean(1)))

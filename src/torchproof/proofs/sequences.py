@@ -1,7 +1,8 @@
 """Models that give one output for each position of a sequence, and what is asked of each position.
 
 Cross-entropy's gradient at a logit is the probability, less one at the label: its lowest entry says
-which label a position was compared with, however the loss was computed.
+which label a position was compared with, however the loss was computed. A series of numbers has its
+targets found by `series`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Optional
 import torch
 
 from torchproof.proofs.batches import plain_tensors
-from torchproof.proofs.bits import distance, distinct, elements_that_differ
+from torchproof.proofs.bits import distance, distinct, elements_that_differ, same
 from torchproof.proofs.inference import call_in_eval
 from torchproof.proofs.probe import module_at, undisturbed
 from torchproof.proofs.replacement import in_float64, persists, restored, widen
 from torchproof.proofs.rule import Skip
 from torchproof.proofs.seeds import fix_seed
+from torchproof.proofs.series import asks_for_the_next, numbers
 from torchproof.proofs.trail import Mark, follow, parting
 from torchproof.proofs.trees import main_output, map_tensors
 
@@ -33,6 +35,7 @@ _FIRST, _LAST = 1, -1
 _SHIFTS = (1, 0, 2, -1, 3)
 _LEAST = 4
 _MOST_CUTS = 8
+_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -63,16 +66,37 @@ class Leak:
 
 def sequence(bench: Bench) -> Optional[Sequence]:
     """Return the sequence that the step trains on; one of a known shift, and no labels, first."""
-    found = [
+    found = sequences_in(bench.once(undisturbed).judged)
+    if all(each.shift is None for each in found):
+        found = _series(bench) + found
+    return min(found, key=lambda each: (each.shift is None, "label" in each.name), default=None)
+
+
+def sequences_in(calls: list[Call]) -> list[Sequence]:
+    """Return the inputs of calls for whose positions there is an output that the loss reads."""
+    return [
         Sequence(call, name, asked, _shift(call, tensor, asked, axis), axis)
-        for call in bench.once(undisturbed).judged
+        for call in calls
         for axis in [_LAST if call.channels_second else _FIRST]
         for asked in [_asked(call, axis)]
         if asked is not None
         for name, tensor in plain_tensors(call.arguments).items()
-        if _by_position(tensor, axis).shape[:2] == asked.shape and not _is_mask(name, tensor)
+        if by_position(tensor, axis).shape[:2] == asked.shape and not _is_mask(name, tensor)
     ]
-    return min(found, key=lambda each: (each.shift is None, "label" in each.name), default=None)
+
+
+def _series(bench: Bench) -> list[Sequence]:
+    """Return the first series of numbers each of which the step trains to give the next."""
+    for call in bench.once(undisturbed).judged:
+        axis = _LAST if call.channels_second else _FIRST
+        for name, tensor in plain_tensors(call.arguments).items():
+            image = call.channels_second and tensor.dim() > _DIMS
+            if call.gradient is None or image or _is_mask(name, tensor):
+                continue
+            if asks_for_the_next(bench, call, tensor, axis):
+                asked = numbers(call.gradient, axis).ne(0).any(2)
+                return [Sequence(call, name, asked, 1, axis)]
+    return []
 
 
 def along_the_other_axis(seen: Sequence) -> Optional[Sequence]:
@@ -115,15 +139,15 @@ def where(bench: Bench, seen: Sequence, found: Leak) -> Optional[Mark]:
 
     def pick(result: torch.Tensor) -> Optional[torch.Tensor]:
         # Weights between positions hold later ones in their last axis.
-        laid = _by_position(result, seen.axis)
+        laid = by_position(result, seen.axis)
         features = laid.dim() >= _DIMS and laid.shape[:2] == (rows, length)
         return laid[:, : found.cut] if features and laid.shape[2] != length else None
 
     trails = []
     with restored(bench) as trial:
-        for given in (seen.call.arguments, _changed(seen, slice(found.cut, length))):
+        for given in (seen.call.arguments, overwritten(seen, slice(found.cut, length))):
             with fix_seed(bench.seed), follow(pick) as marks:
-                _output(trial, seen, given)
+                outputs(trial, seen, given)
             trails.append(marks)
     return parting(*trails)
 
@@ -131,18 +155,18 @@ def where(bench: Bench, seen: Sequence, found: Leak) -> Optional[Mark]:
 def uses_the_past(bench: Bench, seen: Sequence) -> bool:
     """Tell whether an output depends on an input at an earlier position."""
     with restored(bench) as trial:
-        first = _output(trial, seen, seen.call.arguments)
+        first = outputs(trial, seen, seen.call.arguments)
         cut = seen.asked.shape[1] // 2
-        second = _output(trial, seen, _changed(seen, slice(0, cut)))
+        second = outputs(trial, seen, overwritten(seen, slice(0, cut)))
     return bool(elements_that_differ(first, second)[:, cut:].any())
 
 
 def uses_its_own(bench: Bench, seen: Sequence) -> bool:
     """Tell whether an output depends on the input at its own position, where later ones do not."""
     with restored(bench) as trial:
-        first = _output(trial, seen, seen.call.arguments)
+        first = outputs(trial, seen, seen.call.arguments)
         length = seen.asked.shape[1]
-        second = _output(trial, seen, _changed(seen, slice(length // 2, length)))
+        second = outputs(trial, seen, overwritten(seen, slice(length // 2, length)))
     return bool(elements_that_differ(first, second)[:, length // 2].any())
 
 
@@ -154,11 +178,13 @@ def _leak(bench: Bench, seen: Sequence, judged: torch.Tensor, *, double: bool) -
     length = seen.asked.shape[1]
     with restored(bench) as trial:
         given: Any = widen(trial, seen.call.arguments) if double else seen.call.arguments
-        first = _output(trial, seen, given)
+        first = outputs(trial, seen, given)
+        if not same(first, outputs(trial, seen, given)):
+            raise Skip("two equal calls of the model in eval mode differ")
         leaks = []
         for cut in _cuts(length):
-            changed = _changed(seen, slice(cut, length))
-            second = _output(trial, seen, in_float64(changed) if double else changed)
+            changed = overwritten(seen, slice(cut, length))
+            second = outputs(trial, seen, in_float64(changed) if double else changed)
             hurt = elements_that_differ(first, second).flatten(2).any(2) & judged
             for position in hurt[:, :cut].any(0).nonzero().flatten().tolist()[-1:]:
                 gap = distance(first[:, position], second[:, position])
@@ -172,22 +198,35 @@ def _cuts(length: int) -> list[int]:
     return sorted({*range(1, length, step), length // 2, length - 1} - {0})
 
 
-def _output(trial: Trial, seen: Sequence, arguments: Any) -> torch.Tensor:
-    output = main_output(call_in_eval(module_at(trial.trainee, seen.call.path), arguments))
-    laid = None if output is None else _by_position(output.detach(), seen.axis)
+def outputs(trial: Trial, seen: Sequence, arguments: Any) -> torch.Tensor:
+    """Return what the model gives in eval mode for these arguments: (rows, positions, ...).
+
+    Raises:
+        Skip: It does not give one output for each position.
+    """
+    # Dropout that is on in eval mode draws the same numbers at each call.
+    with fix_seed(_SEED):
+        output = main_output(call_in_eval(module_at(trial.trainee, seen.call.path), arguments))
+    laid = None if output is None else by_position(output.detach(), seen.axis)
     if laid is None or laid.shape[:2] != seen.asked.shape:
         raise Skip("in eval mode the model does not give one output for each position")
-    return laid.clone()
+    return laid.clone() if laid.dim() >= _DIMS else laid.unsqueeze(-1).clone()
 
 
-def _changed(seen: Sequence, positions: slice) -> Arguments:
+def overwritten(seen: Sequence, positions: slice) -> Arguments:
     """Return the arguments with the input overwritten at some positions, everywhere by others."""
     wanted = plain_tensors(seen.call.arguments)[seen.name]
     fresh = wanted.detach().clone()
-    laid = _by_position(fresh, seen.axis)
-    laid[:, positions] = _by_position(_other_values(wanted), seen.axis)[:, positions]
+    laid = by_position(fresh, seen.axis)
+    laid[:, positions] = by_position(_other_values(wanted), seen.axis)[:, positions]
+    return with_values(seen, fresh)
+
+
+def with_values(seen: Sequence, values: torch.Tensor) -> Arguments:
+    """Return the arguments with other values of the input."""
+    wanted = plain_tensors(seen.call.arguments)[seen.name]
     changed: Arguments = map_tensors(
-        seen.call.arguments, lambda each: fresh if each is wanted else each
+        seen.call.arguments, lambda each: values if each is wanted else each
     )
     return changed
 
@@ -201,7 +240,7 @@ def _other_values(tensor: torch.Tensor) -> torch.Tensor:
     return values[(place + 1) % len(values)]
 
 
-def _by_position(tensor: torch.Tensor, axis: int) -> torch.Tensor:
+def by_position(tensor: torch.Tensor, axis: int) -> torch.Tensor:
     """Return the tensor as (rows, positions, features), where its positions lie along an axis."""
     return tensor.transpose(1, axis) if tensor.dim() == _DIMS else tensor
 
@@ -212,7 +251,7 @@ def _asked(call: Call, axis: int) -> Optional[torch.Tensor]:
         return None
     if axis == _LAST and call.gradient.dim() > _DIMS:
         return None
-    return _by_position(call.gradient, axis).flatten(2).ne(0).any(2)
+    return by_position(call.gradient, axis).flatten(2).ne(0).any(2)
 
 
 def _is_mask(name: str, tensor: torch.Tensor) -> bool:
@@ -225,7 +264,7 @@ def _shift(call: Call, tokens: torch.Tensor, asked: torch.Tensor, axis: int) -> 
         return None
     if tokens.is_floating_point() or not (call.gradient < 0).any():
         return None
-    labels = _by_position(call.gradient, axis).argmin(2)
+    labels = by_position(call.gradient, axis).argmin(2)
     length = asked.shape[1]
     for shift in _SHIFTS:
         places = torch.arange(length, device=asked.device) + shift

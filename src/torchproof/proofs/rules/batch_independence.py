@@ -5,10 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
 
+from torchproof.proofs.answers import answers, behind
+from torchproof.proofs.batches import row_from
 from torchproof.proofs.bits import distance, same
 from torchproof.proofs.finding import Finding
 from torchproof.proofs.places import defined_at
+from torchproof.proofs.relations import check_squares, has_a_context, has_a_graph, has_pairs
 from torchproof.proofs.replacement import (
+    Unrounded,
     all_rows,
     persists,
     predict_inputs,
@@ -19,13 +23,16 @@ from torchproof.proofs.replacement import (
 from torchproof.proofs.rule import Skip, rule
 from torchproof.proofs.seeds import fix_seed
 from torchproof.proofs.trail import Mark, parting, trail
-from torchproof.proofs.trees import named_tensors
+from torchproof.proofs.trees import map_tensors, named_tensors
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import torch
+
     from torchproof.proofs.bench import Bench
+    from torchproof.proofs.trial import Trial
 
 ID = "batch-independence"
 _ORDINAL = {0: "first", -1: "last"}
@@ -46,14 +53,22 @@ def batch_independence(bench: Bench) -> Iterator[Finding]:
     they are not, it is repeated in float64: a difference that does not shrink with the rounding
     error is a dependency.
 
+    Of a prediction that names classes, the scores are compared whose largest they are.
+
     Assumes that the first dimension of every input (the batch, or without a ``predict`` the model's
     arguments) and of the output is the batch.
     Skipped if the tensors disagree on it, if there is one row only, if two predictions for the same
-    batch differ, or if float64 is needed and the model cannot be run in it.
+    batch differ, if the prediction is a matrix between rows, as similarities are, or is made with
+    one (an adjacency, or edges), in the batch or held by a model or a variable of the code, if the
+    other rows matter as examples only (a support and its labels, whose order is free), or if
+    float64 is needed and the model cannot be run in it.
     """
     for row in (0, -1):
         gap = _gap(bench, row)
         if gap and persists(gap, partial(_gap, bench, row, double=True)):
+            related = _related(bench, row, gap)
+            if related:
+                raise Skip(related)
             mark = _where(bench, row)
             yield Finding(
                 ID,
@@ -81,10 +96,22 @@ def _rows(inputs: Any) -> int:
     rows = next(iter(sizes.values()))
     if rows == 1:
         raise Skip("the batch has one row")
-    square = [name for name, each in named.items() if each.shape == (rows, rows)]
-    if square and len(named) > len(("inputs", "labels")):
-        raise Skip(f"{square[0]} may be a matrix between rows (an adjacency, a mask)")
     return rows
+
+
+def _related(bench: Bench, row: int, gap: float) -> str:
+    """Say by what the rows may rightly matter to each other; empty if by nothing."""
+    with restored(bench) as trial:
+        inputs = predict_inputs(bench)
+        rows = _rows(inputs)
+        if has_pairs(bench, trial, inputs, rows):
+            return "the prediction is a matrix between rows"
+        if has_a_graph(bench, trial, inputs, rows):
+            return "the model holds a matrix between rows (an adjacency) or their edges"
+    with restored(bench) as trial, Unrounded():
+        if has_a_context(bench, trial, widen(trial, predict_inputs(bench)), row, gap):
+            return "other tensors of the batch are examples for all rows (a support)"
+    return ""
 
 
 def _gap(bench: Bench, row: int, *, double: bool = False) -> float:
@@ -94,16 +121,34 @@ def _gap(bench: Bench, row: int, *, double: bool = False) -> float:
         rows = _rows(inputs)
         if double:
             inputs = widen(trial, inputs)
-        first = predicted(bench, trial, inputs)
-        again = predicted(bench, trial, inputs)
+        first = _scored(bench, trial, inputs)
+        again = _scored(bench, trial, inputs)
         if len(first) != rows:
             raise Skip(f"the prediction has {len(first)} rows and the batch {rows}")
         if not same(first, again):
             raise Skip("two predictions for the same batch differ")
-        second = predicted(bench, trial, all_rows(inputs, row, rows))
+        check_squares(bench, trial, inputs, first)
+        second = _scored(bench, trial, all_rows(inputs, row, rows))
+        if _is_finite(first[row]) and not _is_finite(second[row]):
+            # Rows that are all alike may leave a class empty; one more of a kind does not.
+            change = row_from(-1 - row, row, rows)
+            second = _scored(bench, trial, map_tensors(inputs, change))
+            if not _is_finite(second[row]):
+                raise Skip("the prediction is not finite if rows are alike")
     if first.shape != second.shape:
         raise Skip("the shape of the prediction depends on the values of the batch")
     return 0.0 if same(first[row], second[row]) else distance(first[row], second[row])
+
+
+def _scored(bench: Bench, trial: Trial, inputs: Any) -> torch.Tensor:
+    """Predict; the scores, where only the classes they speak for are returned."""
+    with answers() as found:
+        prediction = predicted(bench, trial, inputs)
+    return behind(prediction, found)
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    return bool(tensor.isfinite().all())
 
 
 def _where(bench: Bench, row: int) -> Optional[Mark]:

@@ -17,6 +17,7 @@ from torchproof.proofs.promoted import SHRINKS
 from torchproof.proofs.replacement import persists, restored, widen
 from torchproof.proofs.rule import Skip, rule
 from torchproof.proofs.sequences import sequence
+from torchproof.proofs.stepwise import Parting, parting_of_ways
 from torchproof.proofs.trees import main_output
 
 
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
+    from torchproof.proofs.sequences import Sequence
 
 ID = "cache-parity"
 _CACHES = ("cache", "past")
 _SWITCHES = ("use_cache", "return_cache")
 _OPTIONS = ("output_", "return_")
+_REMEDY = "positions = torch.arange(past, past + tokens.shape[1])  # past: the cache's length"
 _LABELS = ("labels", "targets", "target", "label", "y")
 
 
@@ -54,6 +57,12 @@ def cache_parity(bench: Bench) -> Iterator[Finding]:
     and then each later token alone, with the cache that the call before returned. The outputs have
     to agree. If they do not, it is repeated in float64, as the shapes differ and rounding may.
 
+    A ``predict`` that is made token by token is compared with the model's own output for the whole
+    sequence, in float64. It is an error if they agree at the first position and part later, where
+    ``predict`` depends on each token that the model does (a window that is cut on purpose does not)
+    or on none but the newest. It is not judged if a call in it gives all positions, or if its
+    shape is another one.
+
     Assumes that a parameter of ``forward`` named ``cache`` or ``past...`` that is None by default
     takes what a call returns beside its output, and that a mask which is None by default and which
     the step does not give can be left out. Skipped where there is no cache or ``forward`` takes
@@ -68,6 +77,10 @@ def cache_parity(bench: Bench) -> Iterator[Finding]:
     trained_ahead = seen is not None and seen.shift is not None and seen.shift >= 1
     if seen is None or not (bench.trainee.causal or trained_ahead):
         raise Skip("no model is trained to give the next token")
+    parting = _by_step(bench, seen)
+    if parting is not None:
+        yield _apart(bench, seen, parting)
+        return
     path, arguments = seen.call.path, seen.call.arguments
     model = module_at(bench.trainee, path)
     protocol = _protocol(model, arguments)
@@ -90,7 +103,30 @@ def cache_parity(bench: Bench) -> Iterator[Finding]:
         f"whole sequence: by {gap:.3g}.",
         evidence={"largest difference": gap, "positions compared": length - length // 2},
         location=defined_at(type(model).forward),
-        remedy="positions = torch.arange(past, past + tokens.shape[1])  # past: the cache's length",
+        remedy=_REMEDY,
+    )
+
+
+def _by_step(bench: Bench, seen: Sequence) -> Optional[Parting]:
+    try:
+        return parting_of_ways(bench, seen)
+    except Exception:  # noqa: BLE001 - predict need not work in float64, or for other tokens
+        return None
+
+
+def _apart(bench: Bench, seen: Sequence, parting: Parting) -> Finding:
+    model = type(module_at(bench.trainee, seen.call.path))
+    return Finding(
+        ID,
+        "error",
+        f"Token by token, predict says something else than {model.__name__} for the whole "
+        f"sequence, from position {parting.position} on: by {parting.gap:.3g}.",
+        evidence={
+            "largest difference": parting.gap,
+            "first position that differs": parting.position,
+        },
+        location=defined_at(bench.trainee.predict),
+        remedy=_REMEDY,
     )
 
 

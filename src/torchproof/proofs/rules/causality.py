@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchproof.proofs.finding import Finding
+from torchproof.proofs.own_units import in_its_own_unit
 from torchproof.proofs.rule import Skip, rule
 from torchproof.proofs.sequences import along_the_other_axis, leak, sequence, where
 
@@ -35,6 +36,11 @@ def causality(bench: Bench) -> Iterator[Finding]:
     token of the model's own input; then only these positions are judged, so that a prefix may
     be read in both directions.
 
+    A series of numbers counts as tokens where the loss asks each position for the next ones, which
+    is found by giving it these in place of the output (squares, absolute values, likelihoods with
+    their maximum at the mean). One that the model divides by a scale of the whole series and
+    multiplies by it again is not judged, unless it is declared.
+
     Assumes rows, then positions as the first two dimensions of input and output, but positions last
     where a convolution makes the output; where the shapes allow both readings, the outputs have to
     depend on later places along both axes. Skipped with ``causal=False``, if the step does not
@@ -52,6 +58,8 @@ def causality(bench: Bench) -> Iterator[Finding]:
     found = leak(bench, seen, everywhere=bool(declared))
     if found is None or (declared and _causal_along_the_other_axis(bench, seen)):
         return
+    if not declared and in_its_own_unit(bench, seen):
+        raise Skip("the series is measured by a scale of its own; causal=True declares it causal")
     mark = where(bench, seen, found)
     yield Finding(
         ID,

@@ -65,9 +65,10 @@ def evaluation_mean(bench: Bench) -> Iterator[Finding]:
     * parts of one size and a smaller last one, whose means are averaged without their sizes, or
     * such parts without the last one (``drop_last``), also in a smaller batch.
 
-    Where positions have labels, some of them ignored, two rows with unequal numbers of labels are
-    put in two orders. It is an error if both values are the plain mean of the means of parts of one
-    size, and one differs from the mean over all labels.
+    Where positions have labels, some of them ignored (-100, or without negative labels the one that
+    most rows end with), two rows with unequal numbers of labels are put in two orders. It is an
+    error if both values are the plain mean of the means of parts of one size, and one differs from
+    the mean over all labels.
 
     Assumes that rows are independent of each other. Skipped without ``evaluate`` and labels, if it
     returns no number or draws random numbers, if it gives all rows the same value, and if the step
@@ -184,12 +185,14 @@ def _near(first: list[float], second: list[float], bound: float) -> bool:
 
 def _by_tokens(of: Evaluated, whole: Parted, rows: int, eps: float) -> str:
     """Say if means over unequal numbers of labels are averaged; empty if not."""
-    labels = [each for each in whole.labels.values() if each.dim() > 1 and bool((each < 0).any())]
+    labels = [each for each in whole.labels.values() if each.dim() > 1]
     if not labels or labels[0].is_floating_point():
         return ""
+    negative = bool((labels[0] < 0).any())
+    ignored = _IGNORED if negative else int(labels[0][:, -1].flatten().long().mode().values)
     size = rows - rows % 2
     for first in (0, 1):  # a model that gives the next token is not asked for the first one
-        counts = (labels[0][:, first:] != _IGNORED).flatten(1).sum(1).tolist()
+        counts = (labels[0][:, first:] != ignored).flatten(1).sum(1).tolist()
         few, many = counts.index(min(counts)), counts.index(max(counts))
         if not 0 < counts[few] < counts[many]:
             continue

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import torch
 
 from torchproof.proofs.finding import Finding
+from torchproof.proofs.inner_scores import inner_sequences
 from torchproof.proofs.losses_seen import loss_line
 from torchproof.proofs.probe import undisturbed
 from torchproof.proofs.rule import Skip, rule
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ID = "label-positions"
 _DIMS = len(("rows", "positions", "classes"))
+_FEWEST = 2
 
 
 @rule(
@@ -38,22 +40,32 @@ def label_positions(bench: Bench) -> Iterator[Finding]:
 
     * It is the position's own token or an earlier one, though the model is causal and sees it: the
       labels are not shifted.
-    * It is the token after the next one: they are shifted twice.
+    * It is the token after the next one: they are shifted twice. Of a model that returns its loss
+      alone, this is read from the output of its parts.
     * The gradient sums to zero over no axis of the output, yet does over the axis that the output
       gets when it is *reshaped* to (rows, classes, positions): the loss normalises over a mixture
       of positions.
+    * Inside the model, the output of a layer is cut into classes across places. Of a convolution's
+      output they are neighbouring places of one channel, and the loss normalises neither over
+      channels nor over a whole line of places; of a linear layer's they are a view in which the
+      loss normalises neither over features of one place nor over all places.
 
     Assumes rows, then positions as the first two dimensions of input and output. Skipped if no
     model is trained by cross-entropy on the tokens of its own input, with ``causal=False``, or if
     the step is not reproducible.
     """
-    scrambled = _scrambled(bench)
+    scrambled = _scrambled(bench) or _cut(bench)
     if scrambled is not None:
         yield _mixture(bench, scrambled)
         return
     if bench.trainee.causal is False:
         raise Skip("Trainee(causal=False) says that outputs may see later tokens")
     seen = bench.once(sequence)
+    inner = inner_sequences(bench) if seen is None else []
+    twice = [each for each in inner if (each.shift or 0) > 1]
+    if twice and all(each.shift != 1 for each in inner):
+        yield _misplaced(bench, twice[-1])
+        return
     if seen is None or seen.shift is None:
         raise Skip("no model is trained to give the tokens of its own input")
     if seen.shift == 1 or (seen.shift < 1 and not _has_seen_it(bench, seen)):
@@ -113,6 +125,58 @@ def _scrambled(bench: Bench) -> Optional[list[int]]:
         if second != last and any(_sums_to_zero(*each) for each in exchanged):
             return list(gradient.shape)
     return None
+
+
+def _cut(bench: Bench) -> Optional[list[int]]:
+    """Return the shape of an output whose classes are cut across places of a layer's output."""
+    for call in bench.once(undisturbed).judged:
+        maps = [each for each in call.maps if each.dim() >= _DIMS and _neighbours(each)]
+        if maps:
+            return list(maps[0].shape)
+        gradient = call.gradient
+        if gradient is not None and any(_across(gradient, each) for each in call.products):
+            return list(gradient.shape)
+    return None
+
+
+def _neighbours(gradient: torch.Tensor) -> bool:
+    """Tell whether the loss takes neighbouring places of one channel of a map for classes.
+
+    They divide the channels, and the loss normalises neither over these nor over a line of places.
+    """
+    rows, channels, width = gradient.shape[0], gradient.shape[1], gradient.shape[-1]
+    flat = gradient.reshape(rows, -1)
+    classes = [
+        each
+        for each in range(2, channels + 1)
+        if channels % each == 0 and each % width and _sums_to_zero(flat.reshape(rows, -1, each), 2)
+    ]
+    # Where all parts of a line add up to zero, so does the line.
+    parts = any(width % each == 0 for each in classes)
+    lines = range(2, gradient.dim() - int(parts))
+    whole = any(_sums_to_zero(gradient, each, saturated=True) for each in lines)
+    return bool(classes) and not whole and not _within(gradient, 1)
+
+
+def _across(gradient: torch.Tensor, product: torch.Tensor) -> bool:
+    """Tell whether the classes of an output come from several places of the product it views.
+
+    Args:
+        gradient: At the output: (rows, classes, places...) or (rows, places..., classes).
+        product: The gradient at the matrix product: (rows * places, features).
+    """
+    rows, features = len(gradient), product.shape[-1]
+    places = product.numel() // (rows * features)
+    if gradient.dim() < _DIMS or places < _FEWEST or places * rows * features != product.numel():
+        return False
+    normal = [
+        axis
+        for axis in (1, gradient.dim() - 1)
+        if features % gradient.shape[axis] == 0 and _sums_to_zero(gradient, axis)
+    ]
+    lines = product.reshape(rows, places, features)
+    pointed = _sums_to_zero(lines, 1, saturated=True)
+    return bool(normal) and not pointed and not _within(lines, 2)
 
 
 def _within(gradient: torch.Tensor, axis: int) -> bool:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from torchproof.proofs.batches import parted, plain_tensors
-from torchproof.proofs.bits import distance, distinct, same
+from torchproof.proofs.bits import distinct
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.inference import call_in_eval
 from torchproof.proofs.losses_seen import loss_line
-from torchproof.proofs.paddings import Padding, end_not_asked, padding, trimmed
+from torchproof.proofs.padding_ids import Read, counted_by_id, read_by_attention
+from torchproof.proofs.paddings import Padding, end_not_asked, ends, padding
 from torchproof.proofs.places import defined_at
-from torchproof.proofs.probe import module_at, undisturbed
-from torchproof.proofs.replacement import about, in_float64, persists, restored, widen
+from torchproof.proofs.probe import undisturbed
+from torchproof.proofs.replacement import persists
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.seeds import fix_seed
 from torchproof.proofs.sequences import sequence
-from torchproof.proofs.trees import named_tensors
+from torchproof.proofs.shortened import moved_by_less
 
 
 if TYPE_CHECKING:
@@ -26,10 +25,13 @@ if TYPE_CHECKING:
     import torch
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.trial import Trial
 
 ID = "padding-ignored"
 _PER_POSITION = len(("rows", "positions"))
+_REMEDY = (
+    "give the mask to the model: attention(..., key_padding_mask=~mask), "
+    "(x * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)"
+)
 
 
 @rule(
@@ -46,27 +48,47 @@ def padding_ignored(bench: Bench) -> Iterator[Finding]:
     all rows: what is predicted for it has to stay. If it does not, it is repeated in float64, as
     the shapes differ and rounding may: a difference that does not shrink is a dependency.
 
-    The loss is judged where every position has a label: its gradient at an output in the padding
-    has to be 0 (but right before the first token, which it may be trained to give). Where it trains
-    the next token, it asks for the last one too: an error if in every padded row it does not,
-    though it asks for the one before, and if that last token is the one that pads.
+    The loss is judged where every position has a label, or the next token for one: its gradient at
+    an output in the padding has to be 0 (but right before the first token, which it may be trained
+    to give). Where it trains the next token, it asks for the last one too: an error if in every
+    padded row it does not, though it asks for the one before, and if that last token is the one
+    that pads.
+
+    Where nothing but the ``padding_idx`` of an embedding tells the padding, which then fills the
+    ends of rows and stands nowhere else, the loss is judged so, and the prediction if it is made by
+    attention without convolutions, recurrent layers and maxima: by another vector for padding.
 
     Assumes rows, then positions as the first two dimensions, padding at one side of the rows, and
-    that the batch says what is padding: by a tensor with ``mask``, ``pad`` or ``len`` in its name.
-    A mask with no more of a name than that has to be full in some row, and constant data have to
-    lie behind it or a model has to be given it; in the latter case the loss is not judged.
+    that the batch says what is padding: by a tensor with ``mask``, ``pad`` or ``len`` in its name,
+    or by lengths or a mask of any name with which the rows of another input end: one value fills
+    them from there on and is not the last one before. A mask with no more of a name than ``mask``
+    has to be full in some row, and constant data have to lie behind it or a model has to be given
+    it; in the latter case the loss is not judged.
     Skipped if the batch does not say it, if no row is padded, if the model needs its full length,
     if float64 is needed and cannot be used, or if the step is not reproducible.
     """
-    found = bench.once(_found)
+    declared = counted_by_id(bench)
+    for behind, ids in declared[:1]:
+        places = int(behind.flatten(1).ne(0).any(1).sum())
+        yield _count(bench, f"padding_idx={ids[0]}", places, behind)
+    if declared:
+        return
+    try:
+        found = bench.once(_found)
+    except Skip:
+        attended = read_by_attention(bench)
+        if attended is None:
+            raise
+        yield _read(bench, attended)
+        return
     if found.sure:
-        yield from _counted(bench, found)
+        yield from [*_counted(bench, found)] or _asked_for(bench, found)
         yield from _unasked(bench, found)
     lengths = found.lengths
     for length in sorted({each for each in lengths if each < found.valid.shape[1]}):
         row = lengths.index(length)
-        gap = _gap(bench, found, row)
-        if gap and persists(gap, partial(_gap, bench, found, row, double=True)):
+        gap = moved_by_less(bench, found, row)
+        if gap and persists(gap, partial(moved_by_less, bench, found, row, double=True)):
             yield _attended(bench, found, row, gap)
             return
 
@@ -99,14 +121,31 @@ def _attended(bench: Bench, found: Padding, row: int, gap: float) -> Finding:
             "padding known by": found.name,
         },
         location=defined_at(bench.trainee.predict),
-        remedy="give the mask to the model: attention(..., key_padding_mask=~mask), "
-        "(x * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)",
+        remedy=_REMEDY,
+    )
+
+
+def _read(bench: Bench, found: Read) -> Finding:
+    return Finding(
+        ID,
+        "error",
+        f"The prediction for row {found.row} depends on its padding: with another vector for it, "
+        f"it changed by {found.gap:.3g}.",
+        evidence={
+            "row": found.row,
+            "largest change": found.gap,
+            "padding known by": f"padding_idx={found.ids[0]}",
+        },
+        location=defined_at(bench.trainee.predict),
+        remedy=_REMEDY,
     )
 
 
 def _counted(bench: Bench, found: Padding) -> Iterator[Finding]:
     labels = [
-        each for each in parted(bench.trainee).labels.values() if each.shape == found.valid.shape
+        each
+        for each in parted(bench.trainee).labels.values()
+        if each.shape[:_PER_POSITION] == found.valid.shape
     ]
     if not labels:
         return
@@ -116,24 +155,60 @@ def _counted(bench: Bench, found: Padding) -> Iterator[Finding]:
         if call.gradient is None or call.gradient.shape[:_PER_POSITION] != found.valid.shape:
             continue
         behind = call.gradient[_padded(found)]
-        if behind.dim() == 1 and not constant:
+        several = len(_sequences(call.arguments, found)) > 1
+        if not constant and (behind.dim() == 1 or several):
             continue
         places = int(behind.reshape(len(behind), -1).ne(0).any(1).sum())
         if places:
-            yield Finding(
-                ID,
-                "error",
-                f"The loss counts padding: its gradient is not 0 at {places} of {len(behind)} "
-                f"outputs in the padding of their rows.",
-                evidence={
-                    "padded places counted": places,
-                    "largest gradient": float(behind.abs().max()),
-                    "padding known by": found.name,
-                },
-                location=loss_line(bench),
-                remedy="labels = labels.masked_fill(~mask, -100)  # or the loss's ignore_index",
-            )
+            yield _count(bench, found.name, places, behind)
             return
+
+
+def _sequences(given: Any, found: Padding) -> list[torch.Tensor]:
+    """Return the inputs that have something of their own at each position, as masks do not.
+
+    The mask may be that of any of them: of the sentence that is translated, or its translation.
+    """
+    shaped = [
+        each
+        for each in plain_tensors(given).values()
+        if each.shape[:_PER_POSITION] == found.valid.shape
+    ]
+    return [
+        each
+        for each in shaped
+        if len(distinct(each)) > len(("hidden", "seen")) and not bool((each == each[:1]).all())
+    ]
+
+
+def _asked_for(bench: Bench, found: Padding) -> Iterator[Finding]:
+    """Say if a model that is trained on its own input is asked for what follows padding."""
+    seen = bench.once(sequence)
+    if found.left or seen is None or seen.shift != 1 or seen.call.gradient is None:
+        return
+    tokens = plain_tensors(seen.call.arguments)[seen.name]
+    valid = found.valid[:, : seen.asked.shape[1]]
+    # The mask may be that of another sequence, of the one that is translated.
+    if seen.axis == 1 and ends(tokens, valid):
+        places = int((seen.asked & ~valid).sum())
+        if places:
+            yield _count(bench, found.name, places, seen.call.gradient[~valid])
+
+
+def _count(bench: Bench, known: str, places: int, behind: torch.Tensor) -> Finding:
+    return Finding(
+        ID,
+        "error",
+        f"The loss counts padding: its gradient is not 0 at {places} of {len(behind)} outputs in "
+        f"the padding of their rows.",
+        evidence={
+            "padded places counted": places,
+            "largest gradient": float(behind.abs().max()),
+            "padding known by": known,
+        },
+        location=loss_line(bench),
+        remedy="labels = labels.masked_fill(~mask, -100)  # or the loss's ignore_index",
+    )
 
 
 def _padded(found: Padding) -> torch.Tensor:
@@ -149,7 +224,8 @@ def _unasked(bench: Bench, found: Padding) -> Iterator[Finding]:
     seen = bench.once(sequence)
     if found.left or seen is None or seen.shift != 1 or seen.asked.shape != found.valid.shape:
         return
-    rows = end_not_asked(found, plain_tensors(seen.call.arguments)[seen.name], seen.asked)
+    tokens = plain_tensors(seen.call.arguments)[seen.name]
+    rows = [] if tokens.is_floating_point() else end_not_asked(found, tokens, seen.asked)
     if rows:
         yield Finding(
             ID,
@@ -160,43 +236,3 @@ def _unasked(bench: Bench, found: Padding) -> Iterator[Finding]:
             location=loss_line(bench),
             remedy="labels.masked_fill(~mask, -100)  # by the mask, not by the id of the padding",
         )
-
-
-def _gap(bench: Bench, found: Padding, row: int, *, double: bool = False) -> float:
-    """Return how far a row's prediction moves when its padding is cut off; 0.0: not a bit."""
-    length = found.lengths[row]
-    with restored(bench) as trial:
-        given, path = _given(bench, found)
-        shorter = trimmed(given, found, length)
-        if double:
-            given, shorter = widen(trial, given), in_float64(shorter)
-        first = _prediction(bench, trial, given, path)[row]
-        try:
-            second = _prediction(bench, trial, shorter, path)[row]
-        except Exception as error:
-            what = "the model cannot be called with shorter sequences"
-            raise Skip(f"{what} ({type(error).__name__}: {error})") from error
-    if first.shape != second.shape and first.dim() and len(first) == found.valid.shape[1]:
-        first = first[found.content(length)]
-    if first.shape != second.shape:
-        raise Skip("the shape of the prediction depends on the length in another way")
-    return 0.0 if same(first, second) else distance(first, second)
-
-
-def _given(bench: Bench, found: Padding) -> tuple[Any, Optional[str]]:
-    """Return what is predicted for, and the path of the model called if there is no predict."""
-    if bench.trainee.predict is not None:
-        return parted(bench.trainee).batch, None
-    shape = found.valid.shape
-    for call in bench.once(undisturbed).judged:
-        tensors = named_tensors(call.arguments).values()
-        if any(each.shape[: len(shape)] == shape for each in tensors):
-            return call.arguments, call.path
-    raise Skip("the step calls no model with the padded sequences")
-
-
-def _prediction(bench: Bench, trial: Trial, given: Any, path: Optional[str]) -> torch.Tensor:
-    with fix_seed(bench.seed):
-        if path is None:
-            return about(trial.predict(given))
-        return about(call_in_eval(module_at(trial.trainee, path), given))
