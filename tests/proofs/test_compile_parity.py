@@ -1,5 +1,7 @@
 """Bugs of the class `compile-parity`, with the back ends that need no C compiler."""
 
+import warnings
+
 import pytest
 import torch
 import zoo
@@ -94,3 +96,52 @@ def test_the_other_rules_see_the_model_as_it_is_written():
     """Dynamo would compile the experiments too, and give up after the eighth."""
     proof = torchproof.prove(compiled(shortcut=True))
     assert {finding.rule for finding in proof.findings if finding.severity == "error"} == {RULE}
+
+
+class Loud(nn.Module):
+    """Makes loud inputs quieter."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):  # here
+        if bool(x.abs().max() > 3):
+            x = x / 100
+        return self.head(x)
+
+
+def deployed(script, *, loud):
+    def build():
+        model = Loud()
+        served = script(model)
+        batch = zoo.classes(4)
+        batch["x"] = batch["x"].clamp(-1, 1) * (50 if loud else 1)
+        return zoo.classifier(model, batch, predict=lambda inputs: served(inputs["x"]).detach())
+
+    return build
+
+
+def traced(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.trace(model, torch.zeros(2, 4))
+
+
+def test_a_trace_that_keeps_the_branch_of_its_example(caught):
+    finding, line = caught(RULE, deployed(traced, loud=True))
+    assert line.endswith("# here")
+    assert "Scripted, Loud predicts something else than its code" in finding.message
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        deployed(torch.jit.script, loud=True),
+        deployed(traced, loud=False),
+        deployed(lambda model: traced(nn.Sequential(model, nn.Softmax(1))), loud=False),
+    ],
+    ids=["scripted", "the same branch", "of more than the model"],
+)
+def test_scripted_modules_that_predict_what_the_code_says_are_silent(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings

@@ -62,6 +62,14 @@ class Epochs:
         yield from DataLoader(PLAIN, 2, sampler=self._sampler)  # here
 
 
+class Shown(Epochs):
+    """Others can reach its sampler, and see how many epochs it counts."""
+
+    @property
+    def sampler(self):
+        return self._sampler
+
+
 def shuffled(source):
     """Draw the order of a stream from the generator that ``source()`` gives."""
 
@@ -92,9 +100,13 @@ class Told(Stream):
             PLAIN, batch_sampler=BatchSampler(Order(from_one_seed), 4, drop_last=True)
         ),
         lambda: Epochs(tell=False),
+        lambda: Shown(tell=False),
         lambda: Loop(lambda: DataLoader(PLAIN, 4, shuffle=True, generator=from_one_seed())),
     ],
-    ids=["stream", "sampler", "batch sampler", "set_epoch forgotten", "a new loader each time"],
+    ids=[
+        *("stream", "sampler", "batch sampler", "set_epoch forgotten", "sampler in reach"),
+        "a new loader each time",
+    ],
 )
 def test_every_epoch_in_the_same_order(caught, loader):
     finding, line = caught(RULE, trained_from(loader))
@@ -121,6 +133,7 @@ def synthetic():
         lambda: DataLoader(PLAIN, 4, sampler=WeightedRandomSampler([1.0] * ROWS, ROWS)),
         lambda: DataLoader(PLAIN, 4, sampler=list(reversed(range(ROWS)))),
         lambda: Epochs(tell=True),
+        lambda: Shown(tell=True),
         lambda: Loop(synthetic),
         lambda: Loop(lambda: DataLoader(PLAIN, 4, shuffle=True, num_workers=1)),
         lambda: [torch.ones(2), torch.zeros(2)] * 3,
@@ -136,7 +149,7 @@ def synthetic():
             "subset",
             "weighted",
         ),
-        *("sorted", "set_epoch called", "synthetic", "workers inside", "list"),
+        *("sorted", "set_epoch called", "sampler in reach", "synthetic", "workers inside", "list"),
     ],
 )
 def test_right_loaders_are_silent(loader):
@@ -145,12 +158,14 @@ def test_right_loaders_are_silent(loader):
     assert not proof.skipped
 
 
-class Reachable(Epochs):
+class Reachable:
     """The training loop calls ``loader.sampler.set_epoch(epoch)``."""
 
-    @property
-    def sampler(self):
-        return self._sampler
+    def __init__(self):
+        self.sampler = DistributedSampler(PLAIN, num_replicas=2, rank=1)
+
+    def __iter__(self):
+        yield from DataLoader(PLAIN, 2, sampler=self.sampler)
 
 
 class Endless(Order):
@@ -166,7 +181,7 @@ class Endless(Order):
     ("loader", "why"),
     [
         (lambda: DataLoader(PLAIN, 4, sampler=DistributedSampler(PLAIN, 2, 0)), "set_epoch has to"),
-        (lambda: Reachable(tell=False), "set_epoch has to"),
+        (Reachable, "set_epoch has to"),
         (lambda: iter([1, 2, 3]), "once only"),
         (lambda: [torch.ones(2)], "too short"),
         (lambda: DataLoader(PLAIN, 4, sampler=Endless(from_one_seed)), "does not end"),

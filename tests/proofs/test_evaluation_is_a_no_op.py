@@ -71,6 +71,35 @@ def test_evaluate_that_updates(caught):
     assert "Evaluating changes 0.bias" in finding.message
 
 
+def several(restore):
+    """Two models and an evaluation, with nothing that says how to predict."""
+    body, head = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.4)), nn.Linear(8, 3)
+    optimizer = torch.optim.SGD([*body.parameters(), *head.parameters()], 0.1)
+
+    def step(batch):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(head(body(batch["x"])), batch["y"])
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def evaluate(batch):  # here
+        body.eval()
+        with torch.no_grad():
+            score = F.cross_entropy(head(body(batch["x"])), batch["y"])
+        restore(body)
+        return score
+
+    return Trainee({"body": body, "head": head}, zoo.classes(4), step, evaluate=evaluate)
+
+
+def test_an_evaluation_where_nothing_is_predicted(caught):
+    finding, line = caught(RULE, lambda: several(lambda _: None))
+    assert line.endswith("# here")
+    assert "in another mode" in finding.message
+    assert not torchproof.prove(lambda: several(nn.Module.train), rules=[RULE]).findings
+
+
 def test_hidden_state_carried_over(caught):
     class Remembers(nn.Module):
         def __init__(self):

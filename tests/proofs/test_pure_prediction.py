@@ -70,6 +70,153 @@ def test_dropout_written_out_that_never_stops(caught, drop):
     assert line.endswith("# here")
 
 
+def classes_of(model, x):
+    with torch.no_grad():
+        return model.eval()(x).argmax(1)
+
+
+def sure_of_itself(model):
+    """A model of which no dropout changes the class."""
+    head = model.head
+    head.weight.data.mul_(1e-3)
+    head.bias.data.copy_(torch.tensor([9.0, 0.0, 0.0]))
+    return model
+
+
+def test_dropout_behind_a_class_that_does_not_change(caught):
+    finding, _ = caught(
+        RULE, lambda: predicting(classes_of, sure_of_itself(Residual(lambda x: F.dropout(x, 0.5))))
+    )
+    assert "Dropout is active" in finding.message
+
+
+def test_state_carried_behind_a_class_that_does_not_change(caught):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head, self.last = nn.Linear(4, 3), None
+
+        def forward(self, x):
+            self.last = x if self.last is None or self.training else self.last + x
+            return self.head(self.last)
+
+    finding, _ = caught(RULE, lambda: predicting(classes_of, sure_of_itself(Model())))
+    assert "carried over" in finding.message
+
+
+def traced(mode):
+    """Predict with a trace, which keeps the mode that the model was in."""
+    model = zoo.mlp().train(mode)
+    trace = torch.jit.trace(model, torch.randn(2, 4), check_trace=False)
+    trace.eval()
+    return predicting(lambda _, x: trace(x).detach(), model)
+
+
+def test_dropout_that_a_trace_has_fixed(caught):
+    finding, _ = caught(RULE, lambda: traced(mode=True))
+    assert finding.evidence["operation"] == "dropout"
+
+
+def traced_in_evaluation_mode():
+    return traced(mode=False)
+
+
+class Noisy(nn.Module):
+    """``change`` is made to the inputs in both modes, or to what was learned of them."""
+
+    def __init__(self, change, *, hidden=False, normal=lambda x: x):
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 4), nn.Linear(4, 3)
+        self.change, self.hidden, self.normal = change, hidden, normal
+
+    def forward(self, x):
+        x = self.normal(x)
+        x = self.body(x) if self.hidden else x
+        return self.head(self.change(x))
+
+
+@pytest.mark.parametrize("normal", [lambda x: x, lambda x: (x - torch.ones(4)) / 2])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x + 0.1 * torch.randn_like(x),
+        lambda x: x * (1 + 0.1 * torch.rand(len(x), 1)),
+    ],
+)
+@pytest.mark.parametrize("predict", [None, classes_of])
+def test_noise_on_the_inputs_that_never_stops(caught, change, normal, predict):
+    finding, line = caught(RULE, lambda: predicting(predict, Noisy(change, normal=normal)))
+    assert "inputs by noise" in finding.message
+    assert "torch.rand" in line
+
+
+class Reader(nn.Module):
+    """Reads tokens, of which ``drop`` hides some in both modes."""
+
+    def __init__(self, drop):
+        super().__init__()
+        self.embed, self.head, self.drop = nn.EmbeddingBag(9, 4), nn.Linear(4, 3), drop
+
+    def forward(self, ids):
+        return self.head(self.embed(self.drop(ids)))
+
+
+def reading(drop, labels):
+    model = Reader(drop)
+
+    def loss_of(model, batch):
+        return F.cross_entropy(model(batch["x"]), batch["y"].view(6, -1)[:, 0])
+
+    ids = torch.tensor([[0, 1], [1, 2], [2, 0], [1, 1], [0, 0], [2, 2]])
+    return pairs.learner(model, {"x": ids, "y": labels(ids)}, loss_of)
+
+
+def hidden(ids):
+    return ids.masked_fill(torch.rand(ids.shape) < 0.3, 8)  # here
+
+
+def test_words_dropped_for_ever(caught):
+    _, line = caught(RULE, lambda: reading(hidden, lambda ids: ids.sum(1) % 3))
+    assert line.endswith("# here")
+
+
+def words_to_be_guessed():
+    return reading(hidden, torch.clone)
+
+
+def noise_on_what_was_learned():
+    return predicting(None, Noisy(lambda x: x + 0.1 * torch.randn_like(x), hidden=True))
+
+
+def noise_of_a_learned_size():
+    size = nn.Parameter(torch.tensor(0.1))
+    model = Noisy(lambda x: x + size * torch.randn_like(x))
+    model.size = size
+    return predicting(None, model)
+
+
+def spikes():
+    """A rate code: the inputs are probabilities."""
+    return predicting(None, Noisy(lambda x: (torch.rand_like(x) < x.sigmoid()).float()))
+
+
+def smoothed():
+    """The mean over noise on the input, several times or for several copies of it."""
+
+    def change(x):
+        return sum(x + 0.1 * torch.randn_like(x) for _ in range(4)) / 4
+
+    return predicting(None, Noisy(change))
+
+
+def smoothed_at_once():
+    def change(x):
+        copies = x.expand(4, *x.shape)
+        return (copies + 0.1 * torch.randn_like(copies)).mean(0)
+
+    return predicting(None, Noisy(change))
+
+
 def noise_that_is_added():
     return predicting(None, Residual(lambda x: x + 0.1 * torch.rand_like(x)))
 
@@ -279,87 +426,34 @@ def test_the_augmentation_of_training_while_predicting(caught, noisy):
     assert line.endswith("# here")
 
 
-def augmented_in_training_only():
-    return augmented(lambda model, noisy, x: model(x), noisy=jittered)
+def cropped(predict):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
 
-
-def mean_over_augmented_inputs():
-    return augmented(
-        lambda model, noisy, x: (model(noisy(x)) + model(noisy(x))) / 2, noisy=jittered
-    )
-
-
-def noise_beside_the_input():
-    """An implicit model: noise is one of its inputs, in training as in prediction."""
-    model = nn.Linear(5, 3)
-
-    def logits(batch):
-        return model(torch.cat([batch["x"], torch.randn(len(batch["x"]), 1)], 1))
+    def random_crop(x):
+        start = int(torch.randint(0, 5, ()))
+        return x[:, start : start + 4]
 
     return pairs.learner(
         model,
-        pairs.labelled(4),
-        lambda _, batch: F.cross_entropy(logits(batch), batch["y"]),
-        predict=lambda batch: logits(batch).detach(),
+        pairs.labelled(8, 3),
+        lambda m, b: F.cross_entropy(m(random_crop(b["x"])), b["y"]),
+        predict=lambda batch: predict(model, batch["x"], random_crop).detach(),
     )
 
 
-def denoising():
-    """The noise is the task; the data are their own labels."""
-    model, x = nn.Linear(4, 4), torch.randn(6, 4)
-
-    def cleaned(batch):
-        return model(jittered(batch["x"]))
-
-    return pairs.learner(
-        model,
-        {"x": x, "y": x.clone()},
-        lambda _, batch: F.mse_loss(cleaned(batch), batch["y"]),
-        predict=lambda batch: cleaned(batch).detach(),
-    )
+def test_a_random_crop_while_predicting(caught):
+    finding, _ = caught(RULE, lambda: cropped(lambda model, x, crop: model(crop(x))))
+    assert "augmentation of training is active" in finding.message
 
 
-def denoising_for_a_class():
-    """The labels say what is wanted, and the loss reads the noise."""
-    model, embed = nn.Linear(4, 4), nn.Embedding(3, 4)
-
-    def cleaned(batch):
-        return model(jittered(batch["x"])) + embed(batch["y"])
-
-    return pairs.learner(
-        nn.ModuleList([model, embed]),
-        pairs.labelled(4),
-        lambda _, batch: F.mse_loss(cleaned(batch), batch["x"]),
-        predict=lambda batch: cleaned(batch).detach(),
-    )
+def the_middle(model, x, _):
+    return model(x[:, 2:6])
 
 
-def test_monte_carlo_dropout_is_warned():
-    (finding,) = torchproof.prove(pairs.monte_carlo_dropout, rules=[RULE]).findings
-    assert finding.severity == "warning"
+def the_mean_over_two_crops(model, x, crop):
+    return (model(crop(x)) + model(crop(x))) / 2
 
 
-@pytest.mark.parametrize(
-    "build",
-    [
-        augmented_in_training_only,
-        noise_that_is_added,
-        noise_that_scales,
-        binary_code,
-        evaluated_without_noise,
-        evaluated_with_a_generator_of_its_own,
-        mean_over_augmented_inputs,
-        noise_beside_the_input,
-        denoising,
-        denoising_for_a_class,
-        pairs.autoencoder_that_samples,
-        pairs.sampler_with_a_generator_of_its_own,
-        pairs.sampling_that_puts_the_seed_back,
-        pairs.generator_of_noise,
-        zoo.transformer_encoder,
-        zoo.lstm_over_sequences,
-        zoo.parametrized_weights,
-    ],
-)
-def test_right_programs_are_silent(build):
-    assert not torchproof.prove(build, rules=[RULE]).findings
+@pytest.mark.parametrize("predict", [the_middle, the_mean_over_two_crops])
+def test_no_random_crop_of_training_while_predicting(predict):
+    assert not torchproof.prove(lambda: cropped(predict), rules=[RULE]).findings

@@ -1,6 +1,10 @@
 """Bugs of the class `repeated-randomness`; the marked line is where it shows."""
 
+import random
+
 import lookalikes
+import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - as everybody writes it
 import zoo
@@ -74,6 +78,81 @@ def test_a_generator_made_inside_the_step(caught):
 
     _, line = caught(RULE, noisy(lambda: None, draw))
     assert line.endswith("# here")
+
+
+def test_numpy_seeded_inside_the_step(caught):
+    def seed():
+        np.random.seed(0)  # noqa: NPY002 - what is tested
+
+    def noise(*shape):
+        return torch.as_tensor(np.random.normal(size=shape)).float()  # noqa: NPY002 - as above
+
+    finding, line = caught(RULE, noisy(seed, noise))
+    assert "np.random.normal" in line
+    assert finding.evidence["operations"] == "numpy.random.normal"
+
+
+def test_a_generator_of_numpy_made_inside_the_step(caught):
+    def noise(*shape):
+        return torch.as_tensor(np.random.default_rng(0).normal(size=shape)).float()  # here
+
+    _, line = caught(RULE, noisy(lambda: None, noise))
+    assert line.endswith("# here")
+
+
+def for_each_row(draw):
+    """Whatever the batch, the first row gets the first number that is drawn."""
+
+    def loss(model, batch):
+        torch.manual_seed(0)  # here
+        return F.cross_entropy(model(batch["x"] * draw(len(batch["x"]))[:, None]), batch["y"])
+
+    return lambda: lookalikes.trained_with(loss, nn.Linear(4, 3))
+
+
+def test_the_same_number_for_each_row_of_every_batch(caught):
+    _, line = caught(RULE, for_each_row(torch.rand))
+    assert line.endswith("# here")
+
+
+def fixed_order_of_features():
+    """The pixels of a task are permuted alike in every step."""
+
+    def loss(model, batch):
+        order = torch.as_tensor(np.random.default_rng(0).permutation(4))
+        return F.cross_entropy(model(batch["x"][:, order]), batch["y"])
+
+    return lookalikes.trained_with(loss, nn.Linear(4, 3))
+
+
+def as_many_features_as_rows():
+    """The projection has the shape of the inputs by chance."""
+
+    def loss(model, batch):
+        projection = torch.randn(6, 6, generator=torch.Generator().manual_seed(0))
+        return F.cross_entropy(model(batch["x"] @ projection), batch["y"])
+
+    return lookalikes.trained_with(
+        loss, nn.Linear(6, 3), {"x": torch.randn(6, 6), "y": torch.arange(6) % 3}
+    )
+
+
+def lasting_generator_of_numpy():
+    kept = np.random.default_rng(0)
+    return noisy(lambda: None, lambda *shape: torch.as_tensor(kept.normal(size=shape)).float())()
+
+
+@pytest.mark.parametrize(
+    "build", [fixed_order_of_features, as_many_features_as_rows, lasting_generator_of_numpy]
+)
+def test_what_need_not_be_new_is_no_error(build):
+    assert torchproof.prove(build, rules=[RULE]).passed
+
+
+def test_watching_leaves_the_modules_as_they_were():
+    before = (random.random, np.random.randn, np.random.default_rng)
+    torchproof.prove(lasting_generator_of_numpy, rules=[RULE])
+    assert (random.random, np.random.randn, np.random.default_rng) == before
 
 
 def random_features(lasting):

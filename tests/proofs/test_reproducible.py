@@ -1,5 +1,7 @@
 """Bugs of the class `reproducible`; the marked line is where it shows."""
 
+import random
+
 import lookalikes
 import numpy as np
 import torch
@@ -44,6 +46,16 @@ def test_the_global_generator_seeded_by_the_clock(caught):
 
     finding, _ = caught(RULE, noisy(noise))
     assert finding.evidence["first operation"] == "dropout"
+
+
+def test_rows_that_the_system_chooses(caught):
+    dice = random.SystemRandom()
+
+    def noise(x):
+        return x[dice.sample(range(6), 6)]  # here
+
+    _, line = caught(RULE, noisy(noise))
+    assert line.endswith("# here")
 
 
 def test_a_model_that_starts_elsewhere_each_time(caught):

@@ -46,17 +46,89 @@ def test_weights_of_another_model(caught):
     caught(RULE, build)
 
 
-def test_classes_are_not_judged():
-    proof = torchproof.prove(
-        lambda: with_copy(lambda *_: None, answer=lambda logits: logits.argmax(1)), rules=[RULE]
-    )
-    assert proof.skipped
+def test_classes_of_a_stale_copy(caught):
+    caught(RULE, lambda: with_copy(lambda *_: None, answer=lambda logits: logits.argmax(1)))
+
+
+def test_classes_without_a_module_are_not_judged():
+    def build():
+        trainee = with_copy(lambda *_: None)
+        trainee.predict = lambda batch: batch["x"].argmax(1)
+        return trainee
+
+    assert torchproof.prove(build, rules=[RULE]).skipped
+
+
+def beside_the_model(renew, predictor="kept"):
+    """The copy is one of the trainee's models."""
+    trained, calls = zoo.mlp(), []
+    models = {"trained": trained, "kept": copy.deepcopy(trained)}
+    optimizer = torch.optim.Adam(trained.parameters(), 1e-2)
+
+    def step(batch):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(trained(batch["x"]), batch["y"])
+        loss.backward()
+        optimizer.step()
+        calls.append(None)
+        renew(models["kept"], trained, len(calls))
+        return loss
+
+    def predict(batch):  # here
+        with torch.no_grad():
+            return models[predictor].eval()(batch["x"])
+
+    return torchproof.Trainee(models, pairs.labelled(4), step, predict=predict)
+
+
+def averaged(old, new, _, share=0.1):
+    with torch.no_grad():
+        for mine, theirs in zip(old.parameters(), new.parameters()):
+            mine.mul_(1 - share).add_(theirs, alpha=share)
+
+
+def never(*_):
+    pass
+
+
+def with_itself(old, _, count):
+    averaged(old, old, count)
+
+
+@pytest.mark.parametrize("renew", [never, with_itself])
+def test_a_copy_among_the_models_that_training_does_not_reach(caught, renew):
+    finding, line = caught(RULE, lambda: beside_the_model(renew))
+    assert line.endswith("# here")
+    assert "copies of trained weights" in finding.message
+
+
+def average_among_the_models():
+    return beside_the_model(averaged)
+
+
+def target_renewed_now_and_then():
+    def renew(old, new, count):
+        if count % 30 == 0:
+            old.load_state_dict(new.state_dict())
+
+    return beside_the_model(renew)
+
+
+def reference_beside_the_one_that_predicts():
+    return beside_the_model(never, predictor="trained")
+
+
+def generator_that_this_step_leaves_alone():
+    """Only the critic is trained; what is predicted is no copy of it."""
+    trainee = beside_the_model(never)
+    trainee.models["kept"].load_state_dict(zoo.mlp().state_dict())
+    return trainee
 
 
 def moving_average():
     def renew(kept, model, _):
         with torch.no_grad():
-            for old, new in zip(kept.parameters(), model.parameters(), strict=True):
+            for old, new in zip(kept.parameters(), model.parameters()):
                 old.lerp_(new, 0.01)
 
     return with_copy(renew)
@@ -93,6 +165,10 @@ def averaged_by_torch(*, each_epoch=False):
         moving_average,
         copy_renewed_now_and_then,
         averaged_by_torch,
+        average_among_the_models,
+        target_renewed_now_and_then,
+        reference_beside_the_one_that_predicts,
+        generator_that_this_step_leaves_alone,
         pairs.generator_of_noise,
         pairs.monte_carlo_dropout,
         zoo.moving_average_teacher,

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 from torchproof.proofs.batches import parted, plain_tensors
 from torchproof.proofs.bits import distance, same
 from torchproof.proofs.drawings import drawings
-from torchproof.proofs.pairing import label_changes
-from torchproof.proofs.probe import watch
+from torchproof.proofs.outside_draws import NUMPY, PYTHON
+from torchproof.proofs.pairing import aligned, label_changes
+from torchproof.proofs.probe import undisturbed, watch
 from torchproof.proofs.replacement import restored
 from torchproof.proofs.rule import Skip
 from torchproof.proofs.seeds import fix_seed
+from torchproof.proofs.windows import cut_from
 
 
 if TYPE_CHECKING:
@@ -23,7 +25,14 @@ if TYPE_CHECKING:
     from torchproof.proofs.probe import Call
     from torchproof.proofs.trial import Trial
 
-_NOISE = ("rand", "randn", "rand_like", "randn_like", "normal", "normal_", "uniform_", "bernoulli")
+_NOISE = (
+    *("rand", "randn", "rand_like", "randn_like", "normal", "normal_", "uniform_", "bernoulli"),
+    *("randint", "randint_like", "bernoulli_"),
+    *(f"numpy.random.{name}" for name in NUMPY),
+    *(f"random.{name}" for name in PYTHON),
+)
+# A flip is decided alike from two seeds as often as not.
+_SEEDS = 8
 
 
 class Augmentation(NamedTuple):
@@ -38,7 +47,8 @@ def augmentation(bench: Bench, use: Callable[[Trial], object]) -> Optional[Augme
     """Find noise that changes an input of the batch on its way into the model.
 
     It counts if the step draws it at the same line, if the labels are compared with a model's
-    output and are not the inputs themselves (denoising), and if nothing is predicted twice.
+    output and are neither the inputs themselves (denoising) nor what a model's inputs are made of
+    (diffusion), and if nothing is predicted twice. Cutting a window out of each row is a change.
 
     Args:
         bench: Where the trainee comes from.
@@ -47,16 +57,16 @@ def augmentation(bench: Bench, use: Callable[[Trial], object]) -> Optional[Augme
     draws = bench.observation.draws
     in_the_step = {(each.name, each.location) for each in draws if each.name in _NOISE}
     whole = parted(bench.trainee)
-    if not in_the_step or not supervised(bench, whole):
+    if not in_the_step or not supervised(bench, whole) or made_of_labels(bench):
         return None
-    calls, drawn = zip(*(_used(bench, use, seed) for seed in (bench.seed, bench.seed + 1)))
-    shared = [pair for pair in drawn[0] if pair in in_the_step and pair[1]]
-    paths = [[call.path for call in each] for each in calls]
-    if not shared or paths[0] != paths[1] or len(set(paths[0])) != len(paths[0]):
+    calls, drawn = _used(bench, use, bench.seed)
+    shared = [pair for pair in drawn if pair in in_the_step and pair[1]]
+    if not shared or len({call.path for call in calls}) != len(calls):
         return None
-    gaps = [_gap(whole, *pair) for pair in zip(*calls)]
     name, location = shared[0]
-    return Augmentation(name, str(location), max(gaps)) if any(gaps) else None
+    others = (_used(bench, use, bench.seed + more)[0] for more in range(1, _SEEDS))
+    gap = next(filter(None, (_largest_gap(whole, calls, other) for other in others)), 0.0)
+    return Augmentation(name, str(location), gap) if gap else None
 
 
 def supervised(bench: Bench, whole: Parted) -> bool:
@@ -68,6 +78,15 @@ def supervised(bench: Bench, whole: Parted) -> bool:
     except Skip:
         return False
     return any(mask.any() for change in changes for mask in change.told.values())
+
+
+def made_of_labels(bench: Bench) -> bool:
+    """Tell whether the step gives a model numbers that it makes of labels, as diffusion does."""
+    before = bench.once(undisturbed)
+    changes = bench.once(label_changes)
+    calls = [pair for change in changes for pair in aligned(before, change.probe)]
+    arguments = [pair for each in calls for pair in _in_common(*each)]
+    return any(one.is_floating_point() and not same(one, other) for one, other in arguments)
 
 
 def _used(
@@ -84,21 +103,28 @@ def _used(
     return probe.calls, lines
 
 
+def _largest_gap(whole: Parted, calls: list[Call], others: list[Call]) -> float:
+    if [call.path for call in calls] != [call.path for call in others]:
+        return 0.0
+    return max((_gap(whole, *pair) for pair in zip(calls, others)), default=0.0)
+
+
 def _gap(whole: Parted, first: Call, second: Call) -> float:
     """Return how far two calls' arguments lie apart that are inputs of the batch, changed."""
+    pairs = [pair for pair in _in_common(first, second) if not same(*pair)]
+    changed = [pair for pair in pairs if any(_is_changed(whole, each) for each in pair)]
+    return max((distance(*pair) for pair in changed), default=0.0)
+
+
+def _in_common(first: Call, second: Call) -> list[tuple[torch.Tensor, torch.Tensor]]:
     one, other = plain_tensors(first.arguments), plain_tensors(second.arguments)
-    pairs = [(each, other[name]) for name, each in one.items() if name in other]
-    return max(
-        (distance(*pair) for pair in pairs if _is_changed(whole, pair[0]) and not same(*pair)),
-        default=0.0,
-    )
+    return [(each, other[name]) for name, each in one.items() if name in other]
 
 
 def _is_changed(whole: Parted, argument: torch.Tensor) -> bool:
-    inputs = [each for each in whole.inputs.values() if each.shape == argument.shape]
-    inputs = [each for each in inputs if each.dtype == argument.dtype]
-    return (
-        bool(inputs)
-        and argument.is_floating_point()
-        and not any(same(argument, each) for each in inputs)
-    )
+    """Tell whether an argument has the shape of an input and is another, or is cut from one."""
+    inputs = [each for each in whole.inputs.values() if each.dtype == argument.dtype]
+    alike = [each for each in inputs if each.shape == argument.shape]
+    if not argument.is_floating_point() or any(same(argument, each) for each in alike):
+        return False
+    return bool(alike) or any(cut_from(argument, each) for each in inputs)

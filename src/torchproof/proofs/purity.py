@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import random
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable
 
-from torchproof.proofs.augmented import supervised
+from torchproof.proofs.answers import answers, contradiction
+from torchproof.proofs.augmented import made_of_labels, supervised
 from torchproof.proofs.batches import parted, reversed_rows
 from torchproof.proofs.bits import different, distance, same
 from torchproof.proofs.drawings import Drawing, drawings
 from torchproof.proofs.inference import call_in_eval
+from torchproof.proofs.input_noise import InputNoise
 from torchproof.proofs.isolation import untouched
 from torchproof.proofs.masks import Masks
 from torchproof.proofs.probe import watch
 from torchproof.proofs.randomness import DROPOUT, generator_state
 from torchproof.proofs.replacement import about, restored, trained
 from torchproof.proofs.rule import Skip
+from torchproof.proofs.scripted import fixed_dropouts
 from torchproof.proofs.seeds import fix_seed
 from torchproof.proofs.switches import switches
 from torchproof.proofs.trees import clone, map_tensors, named_tensors
@@ -27,9 +31,12 @@ from torchproof.proofs.trees import clone, map_tensors, named_tensors
 if TYPE_CHECKING:
     import torch
 
+    from torchproof.proofs.answers import Answer
     from torchproof.proofs.bench import Bench
     from torchproof.proofs.probe import Probe
     from torchproof.proofs.trial import Trial
+
+    Said = tuple[torch.Tensor, list[Answer]]
 
 
 @dataclass
@@ -37,11 +44,14 @@ class Purity:
     """What predicting for the same batch does, or evaluating it.
 
     ``again`` is how far the second prediction, from the same seed, lies from the first;
-    ``reseeded`` how far one from another seed does; both 0.0 for the same bits. ``batch`` names
-    the tensors of the batch that changed, ``switches`` those of torch left in another position:
-    what they were and are; ``streams`` the random streams that are in one state afterwards,
-    wherever they started. ``dropouts`` were seen where ``reseeded`` is not 0.0; ``passes``
-    counts the most calls of one model with equal arguments.
+    ``reseeded`` how far one from another seed does; both 0.0 for the same bits. Where classes are
+    predicted it is how far the scores of a module lie apart that was given the same.
+
+    ``batch`` names the tensors of the batch that changed, ``switches`` those of torch left in
+    another position: what they were and are; ``streams`` the random streams that are in one state
+    afterwards, wherever they started. ``dropouts`` were seen where ``reseeded`` is not 0.0, or
+    ``noises`` on inputs of a supervised model; ``passes`` counts the most calls of one model with
+    equal arguments.
     """
 
     again: float = 0.0
@@ -50,6 +60,7 @@ class Purity:
     switches: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     streams: list[str] = field(default_factory=list)
     dropouts: list[Drawing] = field(default_factory=list)
+    noises: list[Drawing] = field(default_factory=list)
     passes: int = 1
 
 
@@ -61,26 +72,26 @@ def purity(bench: Bench) -> Purity:
     """
     with trained(bench) as trial:
         given = clone(trial.inputs)
-        found, prediction, end = _once(bench, partial(_predict, trial), trial.inputs, given)
-        first = about(prediction)
+        found, first, end = _once(bench, partial(_said, trial), trial.inputs, given)
         # Labels may be taken out of the batch, which is then not the same for the next call.
         taken = named_tensors(trial.inputs).keys() != named_tensors(given).keys()
         with untouched(), fix_seed(bench.seed):
             again = clone(trial.inputs) if taken else given
-            found.again = _gap(first, about(_predict(trial, again)))
+            found.again = _gap(first, _said(trial, again))
         found.again = found.again or _after_another(bench, trial, first)
         with untouched(), fix_seed(bench.seed + 1):
             again = clone(trial.inputs) if taken else given
             start = _streams()
-            found.reseeded = _gap(first, about(_predict(trial, again)))
+            found.reseeded = _gap(first, _said(trial, again))
             found.streams = _seeded(start, end, _streams())
         if found.reseeded and not found.again:
             again = clone(trial.inputs) if taken else given
             found.dropouts, found.passes = _dropouts(bench, trial, again)
+            found.noises = [] if found.dropouts else _noises(bench, trial)
     return found
 
 
-def _after_another(bench: Bench, trial: Trial, first: torch.Tensor) -> float:
+def _after_another(bench: Bench, trial: Trial, first: Said) -> float:
     """Return how far the prediction moves after one for the rows in reverse, if there is that."""
     inputs = clone(trial.inputs)
     rows = next((len(each) for each in named_tensors(inputs).values() if each.dim()), 0)
@@ -90,7 +101,7 @@ def _after_another(bench: Bench, trial: Trial, first: torch.Tensor) -> float:
     except Exception:  # noqa: BLE001 - rows may not be what can be reversed, as in a graph
         return 0.0
     with untouched(), fix_seed(bench.seed):
-        return _gap(first, about(_predict(trial, clone(trial.inputs))))
+        return _gap(first, _said(trial, clone(trial.inputs)))
 
 
 def evaluation(bench: Bench) -> Purity:
@@ -140,8 +151,17 @@ def _predict(trial: Trial, given: Any) -> Any:
     return trial.trainee.predict(given)
 
 
-def _gap(first: torch.Tensor, second: torch.Tensor) -> float:
-    return 0.0 if same(first, second) else distance(first, second) or float("inf")
+def _said(trial: Trial, given: Any) -> Said:
+    """Return the tensor that a prediction is about, and what modules answered for it."""
+    with answers() as found:
+        prediction = about(_predict(trial, given))
+    return prediction, [] if prediction.is_floating_point() else found
+
+
+def _gap(first: Said, second: Said) -> float:
+    if same(first[0], second[0]):
+        return contradiction(first[1], second[1])
+    return distance(first[0], second[0]) or float("inf")
 
 
 def _streams() -> dict[str, Any]:
@@ -155,10 +175,14 @@ def _streams() -> dict[str, Any]:
 
 
 def _dropouts(bench: Bench, trial: Trial, given: Any) -> tuple[list[Drawing], int]:
-    with untouched(), fix_seed(bench.seed), watch(trial.trainee) as calls, drawings() as found:
+    with ExitStack() as stack:
+        for each in (untouched(), fix_seed(bench.seed)):
+            stack.enter_context(each)
+        calls, found = stack.enter_context(watch(trial.trainee)), stack.enter_context(drawings())
+        called = stack.enter_context(answers())
         _predict(trial, given)
     dropped = [each for each in found if each.moved and each.name in DROPOUT]
-    return dropped or _written_out(bench, trial), _passes(calls)
+    return dropped or fixed_dropouts(called) or _written_out(bench, trial), _passes(calls)
 
 
 def _written_out(bench: Bench, trial: Trial) -> list[Drawing]:
@@ -171,6 +195,21 @@ def _written_out(bench: Bench, trial: Trial) -> list[Drawing]:
         _predict(trial, clone(trial.inputs))
     shared = [each for each in masks.found if each.location and each[:2] in in_the_step]
     return shared if shared and supervised(bench, parted(bench.trainee)) else []
+
+
+def _noises(bench: Bench, trial: Trial) -> list[Drawing]:
+    """Return the noise on inputs that the step draws at the same lines, each of them once."""
+    if bench.reason_against("observation"):
+        return []
+    whole = parted(bench.trainee)
+    in_the_step = {(each.name, each.location) for each in bench.observation.draws}
+    noise = InputNoise(whole.inputs.values())
+    with untouched(), fix_seed(bench.seed), noise:
+        _predict(trial, clone(trial.inputs))
+    lines = [each[:2] for each in noise.found]
+    once = len(set(lines)) == len(lines) and in_the_step.issuperset(lines)
+    meant = not lines or not once or not supervised(bench, whole) or made_of_labels(bench)
+    return [] if meant else noise.found
 
 
 def _passes(probe: Probe) -> int:

@@ -13,6 +13,7 @@ from torchproof.proofs.places import defined_at
 from torchproof.proofs.promoted import SHRINKS
 from torchproof.proofs.replacement import widen
 from torchproof.proofs.rule import Skip, rule
+from torchproof.proofs.scripted import parted_from_its_code
 from torchproof.proofs.trial import largest_eps
 
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from torchproof.proofs.bench import Bench
     from torchproof.proofs.compiled import Compiled
+    from torchproof.proofs.scripted import Parted
 
 ID = "compile-parity"
 
@@ -41,10 +43,21 @@ def compile_parity(bench: Bench) -> Iterator[Finding]:
     error if a loss lies 2**14 times farther from the true one than rounding puts it: that of any
     loss of the eager run, or that of one operation, whichever is more.
 
+    A module that ``torch.jit`` has traced or scripted is judged where ``predict`` calls it and the
+    model of its class and its very parameters is known: that is called in evaluation mode with the
+    same arguments. An error if the outputs lie 2**14 roundings of the largest apart: a trace keeps
+    the branch that one example took.
+
     Assumes that nothing is meant to behave otherwise when it is compiled. Skipped without a
-    compiled model, before torch 2.6, if the step draws random numbers, which compiled code draws
-    otherwise, if it cannot be run in float64, or if the step is not reproducible.
+    compiled or scripted model, before torch 2.6, if the step draws random numbers, which compiled
+    code draws otherwise, if it cannot be run in float64, or if the step is not reproducible.
     """
+    scripted = parted_from_its_code(bench) if bench.trainee.predict is not None else []
+    apart = next((one for one in scripted if one.gap * SHRINKS > one.eps * one.size), None)
+    if apart is not None:
+        yield _fixed(bench, apart)
+    if scripted:
+        return
     compiled = compiled_part(bench.trainee)
     if compiled is None:
         raise Skip("no model is compiled")
@@ -65,6 +78,19 @@ def compile_parity(bench: Bench) -> Iterator[Finding]:
                 "is; TORCH_LOGS=recompiles",
             )
             return
+
+
+def _fixed(bench: Bench, apart: Parted) -> Finding:
+    name = type(apart.model).__name__
+    return Finding(
+        ID,
+        "error",
+        f"Scripted, {name} predicts something else than its code: its output changed by "
+        f"{apart.gap:.3g}.",
+        evidence={"largest change": apart.gap, "largest output": apart.size},
+        location=defined_at(type(apart.model).forward) or defined_at(bench.trainee.predict),
+        remedy="torch.jit.script(model), or torch.where in place of if: a trace keeps one branch",
+    )
 
 
 def _name(compiled: Compiled) -> str:

@@ -23,6 +23,7 @@ ID = "epoch-order"
 _MOST_INDICES = 10_000
 _MOST_BATCHES = 32
 _FEWEST = 3
+_TOLD = "set_epoch has to be called by the training loop, which is not seen here"
 # A loader of another kind may draw its samples by the others.
 _SHUFFLING = ("randperm",)
 _SAMPLING = ("randperm", "randint", "multinomial")
@@ -54,13 +55,19 @@ def epoch_order(bench: Bench) -> Iterator[Finding]:
     Assumes that data are used for more than one epoch. Skipped without a loader, if it, its
     ``sampler`` or stream has ``set_epoch`` (the training loop calls it, which is not seen here) or
     the stream an ``epoch``, if workers draw the order of a stream, if it can be iterated once only,
-    as a stream without end is, and if an epoch is too short or too long to tell.
+    as a stream without end is, and if an epoch is too short or too long to tell. A loader of the
+    project's own that counts its epochs, in an attribute that grows by one each time, is judged
+    although its sampler has ``set_epoch``: it knows what to tell it.
     """
     if bench.trainee.loader is None:
         raise Skip("Trainee(loader=...) does not say what loads the batches")
     with bench.trial() as trial:
-        source = _source(trial.trainee.loader)
-        first, second = _run(source), _run(source)
+        loader = trial.trainee.loader
+        source = _source(loader)
+        counts = [_counters(loader)]
+        first, second = (_counted(source, loader, counts) for _ in range(2))
+        if _is_told(loader, source) and not _grows_by_one(*counts):
+            raise Skip(_TOLD)
     if len(first.came) < _FEWEST:
         raise Skip("the loader's epoch is too short to tell one order from another")
     if first.drawn and second.drawn and first.came == second.came and len(set(first.came)) > 1:
@@ -88,13 +95,37 @@ def _source(loader: Any) -> Iterable[Any]:
             raise Skip("the data set is a stream, whose order its workers draw")
         ordered = loader.sampler if loader.batch_sampler is None else loader.batch_sampler
         source = loader if stream else ordered
-    told = (loader, source, getattr(source, "sampler", 0), getattr(source, "dataset", 0))
-    if any(hasattr(each, "set_epoch") for each in told) or hasattr(told[-1], "epoch"):
-        raise Skip("set_epoch has to be called by the training loop, which is not seen here")
+    own = callable(getattr(loader, "set_epoch", None)) or isinstance(loader, DataLoader)
+    if own and _is_told(loader, source):
+        raise Skip(_TOLD)
     if iter(source) is source:
         raise Skip("the loader can be iterated once only")
     iterable: Iterable[Any] = source
     return iterable
+
+
+def _is_told(loader: Any, source: Any) -> bool:
+    """Tell whether another hand can say which epoch it is."""
+    told = (loader, source, getattr(source, "sampler", 0), getattr(source, "dataset", 0))
+    return any(hasattr(each, "set_epoch") for each in told) or hasattr(told[-1], "epoch")
+
+
+def _counted(source: Iterable[Any], loader: Any, counts: list[dict[str, int]]) -> _Epoch:
+    """Run through an epoch, and note the whole numbers that the loader then holds."""
+    epoch = _run(source)
+    counts.append(_counters(loader))
+    return epoch
+
+
+def _counters(loader: Any) -> dict[str, int]:
+    held = getattr(loader, "__dict__", {})
+    return {name: each for name, each in held.items() if type(each) is int}
+
+
+def _grows_by_one(first: dict[str, int], second: dict[str, int], third: dict[str, int]) -> bool:
+    return any(
+        second.get(name) == each + 1 and third.get(name) == each + 2 for name, each in first.items()
+    )
 
 
 def _run(source: Iterable[Any]) -> _Epoch:

@@ -8,7 +8,7 @@ from torchproof.proofs.attributes import kept, plain_attributes, unlike
 from torchproof.proofs.bits import different, distance
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.places import defined_at
-from torchproof.proofs.rule import rule
+from torchproof.proofs.rule import Skip, rule
 from torchproof.proofs.seeds import kept_random_state
 from torchproof.proofs.trial import parameters
 
@@ -29,7 +29,7 @@ ID = "evaluation-is-a-no-op"
     ID,
     summary="training goes on as if no evaluation had happened",
     source="Megatron-LM #411 (dropout off for ever); pytorch_stacked_hourglass #44 (batch norm)",
-    needs=("reproducible", "predict"),
+    needs=("reproducible",),
     severity="error",
 )
 def evaluation_is_a_no_op(bench: Bench) -> Iterator[Finding]:
@@ -41,11 +41,16 @@ def evaluation_is_a_no_op(bench: Bench) -> Iterator[Finding]:
     Finds batch-norm statistics that see validation data, ``train()`` not restored, hidden state
     carried over, gradients or weights touched.
 
-    Assumes nothing. Skipped if the step is not reproducible from its seed or nothing can be
-    predicted.
+    Assumes nothing. Skipped if the step is not reproducible from its seed, or if nothing can be
+    predicted and there is no ``evaluate``.
     """
+    unpredictable = bench.reason_against("predict")
+    if unpredictable and bench.trainee.evaluate is None:
+        raise Skip(unpredictable)
     with bench.trial() as trial:
-        changes, failure = _train_and_evaluate(trial, len(bench.reference.losses))
+        changes, failure = _train_and_evaluate(
+            trial, len(bench.reference.losses), predict=not unpredictable
+        )
         state, losses = trial.state(), trial.losses
     names = different(bench.reference.state, state)
     if not failure and not names and not bench.differs(losses):
@@ -60,19 +65,22 @@ def evaluation_is_a_no_op(bench: Bench) -> Iterator[Finding]:
             "largest difference": max(gaps, default=0.0),
             **{name: listed(values) for name, values in changes.items() if values},
         },
-        location=defined_at(trial.trainee.predict),
+        location=defined_at(trial.trainee.predict or trial.trainee.evaluate),
         remedy=_remedy(changes),
     )
 
 
-def _train_and_evaluate(trial: Trial, calls: int) -> tuple[dict[str, list[str]], str]:
+def _train_and_evaluate(
+    trial: Trial, calls: int, *, predict: bool
+) -> tuple[dict[str, list[str]], str]:
     """Run the step with evaluations in between; return what one changed, and a failure."""
     changes: dict[str, list[str]] = {}
     trial.step()
     for _ in range(calls - 1):
         before = _facts(trial)
         with kept_random_state():
-            trial.predict()
+            if predict:
+                trial.predict()
             trial.evaluate()
         found = _changes(before, _facts(trial))
         try:

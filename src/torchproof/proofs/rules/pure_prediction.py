@@ -41,7 +41,9 @@ def pure_prediction(bench: Bench) -> Iterator[Finding]:
       a random mask of zeros and one other number, drawn at a line of the step. Other randomness is
       taken for meant: a sampler. But if it is noise that the step draws at the same line, and with
       it an input of the batch reaches the model changed, the augmentation of training is active
-      (error), where the loss compares labels with an output and every model is called once.
+      (error), where the loss compares labels with an output and every model is called once. So it
+      is where a model itself adds such noise to an input, or multiplies it by that, before
+      anything that it has learned.
     * A switch of torch (gradients, default dtype, autocast) is left in another position (error).
     * A random stream ends in one state wherever it started: it was seeded, and training repeats
       its draws after every evaluation (error).
@@ -60,7 +62,9 @@ def pure_prediction(bench: Bench) -> Iterator[Finding]:
         yield _carried(found, place)
     if found.dropouts:
         yield _dropped(found, place)
-    elif found.reseeded and not found.again and bench.trainee.predict is not None:
+    elif found.noises and found.passes == 1:
+        yield _noisy(found, place)
+    elif not found.again and bench.trainee.predict is not None:
         yield from _augmented(bench, "predicting", Trial.predict)
     if bench.trainee.evaluate is not None:
         evaluated = bench.once(evaluation)
@@ -136,6 +140,19 @@ def _augmented(bench: Bench, who: str, use: Callable[[Trial], object]) -> Iterat
             location=seen.location,
             remedy="model(x)  # without the noise that the step adds",
         )
+
+
+def _noisy(found: Purity, place: str | None) -> Finding:
+    first = found.noises[0]
+    return Finding(
+        ID,
+        "error",
+        f"The model changes its inputs by noise while predicting ({first.name}): from another seed "
+        f"the prediction differs by {found.reseeded:.3g}.",
+        evidence={"operation": first.name, "largest change": found.reseeded},
+        location=first.location or place,
+        remedy="x = x + noise if self.training else x",
+    )
 
 
 def _dropped(found: Purity, place: str | None) -> Finding:

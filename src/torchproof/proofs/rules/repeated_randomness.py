@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from torchproof.proofs.batches import parted
 from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.observe import observe
 from torchproof.proofs.randomness import DROPOUT
 from torchproof.proofs.rule import rule
+from torchproof.proofs.trees import map_tensors, named_tensors
 
 
 if TYPE_CHECKING:
@@ -35,12 +37,16 @@ def repeated_randomness(bench: Bench) -> Iterator[Finding]:
 
     * All draws for dropout in every call of the step come from the same states as in the first
       (error).
-    * Those of a line that draws noise do (error if it has the shape of an input of the batch: row
-      by row, all batches get the same noise; a warning if it has another, as fixed random features
-      may be meant).
+    * Those of a line that draws noise do (error if it has one row for each row of the batch, so
+      that a batch without its last row gets one row less, or the shape of an input, where the step
+      takes no such batch: row by row, all batches get the same noise; a warning if it has another,
+      as fixed random features may be meant).
 
-    Assumes that noise for each element of an input is meant to be new. Skipped if the step cannot
-    be watched; numpy's and python's generators and those of other devices are not looked at.
+    The global generators of numpy and python count where they are called through their modules, and
+    so does one that the step makes with ``numpy.random.default_rng``.
+
+    Assumes that noise for each row of a batch is meant to be new. Skipped if the step cannot be
+    watched; generators of other devices are not looked at.
     """
     seen = bench.observation
     drawn = [each for each in seen.draws if each.trains]
@@ -49,10 +55,9 @@ def repeated_randomness(bench: Bench) -> Iterator[Finding]:
         yield _finding(seen, dropout, "error", "dropout mask")
         return
     fixed = [noise for noise in _noise_by_line(drawn) if _repeats(seen, noise)]
-    shapes = _shapes_of_inputs(bench)
-    for noise in sorted(fixed, key=lambda each: each[0].shape not in shapes)[:1]:
-        whole = noise[0].shape in shapes
-        yield _finding(seen, noise, "error" if whole else "warning", "noise")
+    if fixed:
+        sure = [noise for noise in fixed if _for_rows(bench, noise)]
+        yield _finding(seen, (sure or fixed)[0], "error" if sure else "warning", "noise")
 
 
 def _noise_by_line(draws: list[Draw]) -> list[list[Draw]]:
@@ -66,6 +71,37 @@ def _noise_by_line(draws: list[Draw]) -> list[list[Draw]]:
 def _shapes_of_inputs(bench: Bench) -> set[tuple[int, ...]]:
     inputs = parted(bench.trainee).inputs.values()
     return {tuple(each.shape) for each in inputs if each.is_floating_point() and each.dim() > 1}
+
+
+def _for_rows(bench: Bench, noise: list[Draw]) -> bool:
+    """Tell whether noise is drawn for the rows of the batch."""
+    drawn, rows = noise[0], _rows(bench.trainee.batch)
+    if drawn.name == "randperm" or not drawn.shape or drawn.shape[0] != rows:
+        return False
+    again = bench.once(_without_the_last_row)
+    if not again:
+        return drawn.shape in _shapes_of_inputs(bench)
+    fewer = (drawn.name, drawn.location, (rows - 1, *drawn.shape[1:]))
+    return fewer in [(each.name, each.location, each.shape) for each in again]
+
+
+def _rows(batch: Any) -> int:
+    return next((len(each) for each in named_tensors(batch).values() if each.dim()), 0)
+
+
+def _without_the_last_row(bench: Bench) -> list[Draw]:
+    """Return what the step draws for a batch with one row less; nothing if it does not run."""
+    rows = _rows(bench.trainee.batch)
+    try:
+        with bench.trial() as trial, observe(trial) as seen:
+            trial.trainee.batch = map_tensors(
+                trial.trainee.batch,
+                lambda each: each.detach()[:-1] if each.dim() and len(each) == rows else each,
+            )
+            trial.step()
+    except Exception:  # noqa: BLE001 - the step need not take a smaller batch
+        return []
+    return seen.draws
 
 
 def _repeats(seen: Observation, draws: list[Draw]) -> bool:
