@@ -23,7 +23,7 @@ def accumulating(divide=1, *, returned=1 / 3, finish=lambda model: None, loss_of
         def step(batch):
             optimizer.zero_grad()
             total = torch.zeros(())
-            for x, y in zip(batch["x"].split(3), batch["y"].split(3), strict=True):
+            for x, y in zip(batch["x"].split(3), batch["y"].split(3)):
                 loss = loss_of(model(x), y)
                 (loss / divide).backward() if divide != 1 else loss.backward()  # here
                 total += loss.detach() * returned
@@ -73,7 +73,7 @@ def tagging(loss_of, size=2):
         def step(batch):
             optimizer.zero_grad()
             total = torch.zeros(())
-            for x, y in zip(batch["x"].split(size), batch["y"].split(size), strict=True):
+            for x, y in zip(batch["x"].split(size), batch["y"].split(size)):
                 loss = loss_of(model(x).transpose(1, 2), y, int((batch["y"] >= 0).sum()))
                 loss.backward()  # here
                 total += loss.detach()
@@ -110,6 +110,50 @@ def test_means_over_unequal_numbers_of_labels(caught):
 )
 def test_labels_that_count_alike_are_silent(build):
     assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+class Tagger(nn.Module):
+    """Computes its loss itself and returns nothing else."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 3))
+
+    def forward(self, x, y=None, total=None):
+        scores = self.layers(x)
+        if y is None:
+            return scores
+        if total is None:
+            return F.cross_entropy(scores.transpose(1, 2), y)
+        return F.cross_entropy(scores.transpose(1, 2), y, reduction="sum") / total
+
+
+def computing_its_loss(*, by_labels):
+    def build():
+        trainee = tagging(shared_equally)()
+        model = Tagger()
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+        def step(batch):
+            optimizer.zero_grad()
+            total = int((batch["y"] >= 0).sum()) if by_labels else None
+            losses = []
+            for x, y in zip(batch["x"].split(2), batch["y"].split(2)):
+                loss = model(x, y, total)
+                losses.append(loss if by_labels else loss / 3)
+                losses[-1].backward()
+            optimizer.step()
+            return sum(losses)
+
+        return Trainee(model, trainee.batch, step, target="y")
+
+    return build
+
+
+def test_a_model_that_computes_its_mean_over_unequal_numbers_of_labels(caught):
+    finding, _ = caught(RULE, computing_its_loss(by_labels=False))
+    assert finding.evidence["labels asked for"] == "[6, 8, 6]"
+    assert not torchproof.prove(computing_its_loss(by_labels=True), rules=[RULE]).findings
 
 
 def divide_by_hand(model):
@@ -161,3 +205,75 @@ def two_losses_on_the_whole_batch():
 )
 def test_it_says_why_it_cannot_judge(build, why):
     assert why in torchproof.prove(build, rules=[RULE]).skipped[RULE]
+
+
+def divide_gradients(model):
+    for each in model.parameters():
+        each.grad.div_(3)
+
+
+def divided(backward, update, calls=3):
+    """Accumulate over so many calls of the step; divide before backward and before the update."""
+
+    def build():
+        model = zoo.mlp()
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        count = []
+
+        def step(batch):
+            count.append(None)
+            loss = F.cross_entropy(model(batch["x"]), batch["y"])
+            (loss / backward).backward()  # here
+            if len(count) % calls == 0:
+                for each in model.parameters():
+                    each.grad.div_(update)
+                optimizer.step()
+                optimizer.zero_grad()
+            return loss
+
+        return Trainee(model, zoo.classes(4), step)
+
+    return build
+
+
+@pytest.mark.parametrize(
+    "build", [accumulating(3, finish=divide_gradients), divided(3, 3), divided(2, 2, calls=2)]
+)
+def test_losses_and_gradients_both_divided(caught, build):
+    finding, line = caught(RULE, build)
+    assert line.endswith("# here")
+    assert "once more behind it" in finding.message
+
+
+@pytest.mark.parametrize(
+    "build", [divided(1, 3), divided(3, 1), divided(3, 8), divided(1, 1), divided(2, 2, calls=1)]
+)
+def test_what_is_divided_once_or_for_another_reason_is_silent(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+def without_labels(divide):
+    def build():
+        model = zoo.mlp(4, 4)
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+        def step(batch):
+            optimizer.zero_grad()
+            losses = []
+            for x in batch["x"].split(2):
+                loss = F.mse_loss(model(x), x)
+                (loss / divide).backward()  # here
+                losses.append(loss.detach())
+            optimizer.step()
+            return torch.stack(losses).mean()
+
+        return Trainee(model, {"x": torch.randn(6, 4)}, step, target=None)
+
+    return build
+
+
+def test_parts_of_a_batch_without_labels(caught):
+    finding, line = caught(RULE, without_labels(1))
+    assert line.endswith("# here")
+    assert finding.message.startswith("The gradient is 3 times that of the loss")
+    assert not torchproof.prove(without_labels(3), rules=[RULE]).findings

@@ -158,3 +158,47 @@ def test_models_that_come_back_whole_are_silent(build):
     proof = torchproof.prove(build, rules=[RULE])
     assert not proof.findings
     assert not proof.skipped
+
+
+class Tied(nn.Module):
+    """Reads and writes tokens with one matrix."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(5, 4), nn.Linear(4, 5, bias=False)
+        self.tie()
+
+    def tie(self):
+        self.head.weight = self.embedding.weight
+
+    def copy_both(self):
+        weight = self.embedding.weight.detach()
+        self.embedding = nn.Embedding(5, 4, _weight=weight.clone())
+        self.copy_one()
+
+    def copy_one(self):
+        self.head.weight = nn.Parameter(self.head.weight.detach().clone())
+
+    def forward(self, tokens):
+        return self.head(self.embedding(tokens))
+
+
+def resized(*changes):
+    def build():
+        model = Tied()
+        for change in changes:
+            change(model)
+        batch = {"x": torch.tensor([0, 1, 2, 3, 4]), "y": torch.tensor([1, 2, 3, 4, 0])}
+        return zoo.classifier(model, batch)
+
+    return build
+
+
+def test_a_tie_that_replacing_both_sides_loses(caught):
+    finding, _ = caught(RULE, resized(Tied.copy_both))
+    assert "embedding.weight, head.weight were one parameter" in finding.message
+
+
+@pytest.mark.parametrize("changes", [[], [Tied.copy_both, Tied.tie], [Tied.copy_one]])
+def test_a_tie_that_is_kept_made_again_or_undone_on_purpose_is_silent(changes):
+    assert not torchproof.prove(resized(*changes), rules=[RULE]).findings

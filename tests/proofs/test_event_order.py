@@ -169,3 +169,238 @@ def test_the_line_is_the_users(caught):
 
     _, line = caught(RULE, build)
     assert line.endswith("# here")
+
+
+def by_hand(model):
+    for each in model.parameters():
+        each.grad.clamp_(-0.01, 0.01)
+
+
+def by_hand_anew(model):
+    for each in model.parameters():
+        each.grad = each.grad.clamp(-0.01, 0.01)
+
+
+def by_norm(model):
+    norm = torch.stack([each.grad.norm() for each in model.parameters()]).norm()
+    for each in model.parameters():
+        each.grad.data.div_(1 + norm)
+
+
+def changing(change, *, before=False, clear=True, scale=0.0):
+    """Change the gradients by hand, behind the update or before it."""
+
+    def build():
+        model = zoo.mlp()
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        scaler = torch.amp.GradScaler("cpu", init_scale=scale or 1.0, enabled=scale > 0)
+
+        def step(batch):
+            if clear:
+                optimizer.zero_grad()
+            loss = F.cross_entropy(model(batch["x"]), batch["y"])
+            scaler.scale(loss).backward()
+            if before:
+                change(model)
+            scaler.step(optimizer)  # here
+            scaler.update()
+            if not before:
+                change(model)
+            return loss
+
+        return Trainee(model, zoo.classes(4), step)
+
+    return build
+
+
+@pytest.mark.parametrize("change", [by_hand, by_hand_anew, by_norm])
+def test_changes_by_hand_that_come_too_late(caught, change):
+    finding, line = caught(RULE, changing(change))
+    assert "the change is lost" in finding.message
+    assert "grad" in line
+    assert not torchproof.prove(changing(change, before=True), rules=[RULE]).findings
+
+
+def shown(model):
+    for each in model.parameters():
+        each.grad.abs_()
+    shown.largest = max(float(each.grad.max()) for each in model.parameters())
+
+
+def measured(model):
+    nn.utils.clip_grad_norm_(model.parameters(), float("inf"))
+
+
+def cleared(model):
+    for each in model.parameters():
+        each.grad.zero_()
+
+
+@pytest.mark.parametrize("change", [shown, measured, cleared])
+def test_gradients_that_are_read_or_cleared_behind_the_update_are_silent(change):
+    assert not torchproof.prove(changing(change), rules=[RULE]).findings
+
+
+def decayed(model):
+    for each in model.parameters():
+        each.grad.mul_(0.9)
+
+
+def multiplied_by_nothing(model):
+    for each in model.parameters():
+        each.grad.mul_(0.0)
+
+
+@pytest.mark.parametrize("change", [decayed, multiplied_by_nothing])
+def test_gradients_that_are_kept_for_the_next_update_are_silent(change):
+    proof = torchproof.prove(changing(change, clear=False), rules=[RULE, "stale-gradients"])
+    assert not proof.findings
+    assert "keeps them" in proof.skipped["stale-gradients"]
+
+
+@pytest.mark.parametrize("change", [by_hand, by_hand_anew, by_norm])
+def test_clipping_scaled_gradients_by_hand(caught, change):
+    finding, line = caught(RULE, changing(change, before=True, scale=1024.0))
+    assert line.endswith("# here")
+    assert "depends on the loss scale" in finding.message
+
+
+def averaged(model):
+    for each in model.parameters():
+        each.grad.div_(3)
+
+
+@pytest.mark.parametrize("change", [averaged, measured])
+def test_changes_that_the_loss_scale_passes_through_are_silent(change):
+    assert not torchproof.prove(changing(change, before=True, scale=1024.0), rules=[RULE]).findings
+
+
+class Inherits(torch.optim.lr_scheduler.StepLR):
+    """Counts its steps and leaves the rest to the class it inherits from."""
+
+    def step(self, *epoch):
+        self.steps = getattr(self, "steps", 0) + 1
+        super().step(*epoch)
+
+
+def scheduled(times, *, parts=1, updates=1, given=(), kind=torch.optim.lr_scheduler.StepLR):
+    """Step a scheduler so many times behind each update."""
+
+    def build():
+        model = zoo.mlp()
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        scheduler = kind(optimizer, 1000)
+
+        def step(batch):
+            for _ in range(updates):
+                optimizer.zero_grad()
+                for _ in range(parts):
+                    loss = F.cross_entropy(model(batch["x"]), batch["y"]) / parts
+                    loss.backward()
+                optimizer.step()
+                for _ in range(times):
+                    scheduler.step(*given)  # here
+            return loss
+
+        return Trainee(model, zoo.classes(4), step)
+
+    return build
+
+
+@pytest.mark.parametrize(("times", "parts"), [(3, 3), (8, 1), (6, 6)])
+def test_a_scheduler_that_counts_micro_batches_or_processes(caught, times, parts):
+    finding, line = caught(RULE, scheduled(times, parts=parts))
+    assert line.endswith("# here")
+    assert f"{times} times for one update" in finding.message
+
+
+RESTARTS = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        scheduled(1),
+        scheduled(1, parts=4),
+        scheduled(1, updates=4),
+        scheduled(1, kind=Inherits),
+        scheduled(6),  # one for each row of the batch
+        scheduled(3, given=(0.5,), kind=RESTARTS),
+    ],
+)
+def test_schedulers_that_count_something_else_are_silent(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+def parts(*, clear, look=lambda model: None, watch=lambda logits: None):
+    """Accumulate gradients of three parts of the batch; clear them before each, or once."""
+
+    def build():
+        model = zoo.mlp()
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+        def step(batch):
+            optimizer.zero_grad()
+            for x, y in zip(batch["x"].split(2), batch["y"].split(2)):
+                if clear:
+                    optimizer.zero_grad()
+                logits = model(x)
+                watch(logits)
+                loss = F.cross_entropy(logits, y) / 3
+                loss.backward()  # here
+                look(model)
+            optimizer.step()
+            return loss
+
+        return Trainee(model, zoo.classes(4), step)
+
+    return build
+
+
+def test_gradients_cleared_before_each_part_of_the_batch(caught):
+    finding, line = caught(RULE, parts(clear=True))
+    assert line.endswith("# here")
+    assert "cleared before anything reads them" in finding.message
+
+
+def keep_a_copy(model):
+    parts.kept = [each.grad.clone() for each in model.parameters()]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        parts(clear=False),
+        parts(clear=True, look=keep_a_copy),
+        parts(clear=True, watch=lambda logits: logits.register_hook(lambda gradient: None)),
+    ],
+)
+def test_gradients_that_something_reads_are_silent(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+def penalties_now_and_then():
+    """The generator goes backward in each call and steps in every tenth."""
+    generator, critic = zoo.mlp(2, 4), zoo.mlp(4, 1)
+    of_generator, of_critic = (torch.optim.Adam(each.parameters()) for each in (generator, critic))
+    calls = []
+
+    def step(batch):
+        calls.append(None)
+        of_generator.zero_grad()
+        F.softplus(-critic(generator(torch.randn(6, 2)))).mean().backward()
+        if len(calls) % 10 == 0:
+            of_generator.step()
+        of_critic.zero_grad()
+        fake = generator(torch.randn(6, 2)).detach()
+        loss = F.softplus(critic(fake)).mean() + F.softplus(-critic(batch["x"])).mean()
+        loss.backward()
+        of_critic.step()
+        return loss
+
+    models = {"generator": generator, "critic": critic}
+    return Trainee(models, {"x": torch.randn(6, 4)}, step, target=None)
+
+
+def test_gradients_that_wait_for_a_later_call_are_silent():
+    assert not torchproof.prove(penalties_now_and_then, rules=[RULE]).findings

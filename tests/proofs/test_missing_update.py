@@ -1,5 +1,6 @@
 """Bugs of the class `missing-update`; the marked line is where it shows."""
 
+import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - as everybody writes it
 import zoo
@@ -63,27 +64,57 @@ def test_nothing_but_a_loss(caught):
     assert "no backward(), no optimizer.step()" in finding.message
 
 
-def test_one_of_two_optimizers_is_a_warning():
+def by_hand(update, every=1):
     def build():
-        trainee = zoo.gan_with_two_optimizers()
-        generator, critic = trainee.models["generator"], trainee.models["critic"]
-        for_critic = torch.optim.Adam(critic.parameters())
-        torch.optim.Adam(generator.parameters())
-        kept = torch.optim.Adam(generator.parameters())
+        model = zoo.mlp()
+        calls = []
 
         def step(batch):
-            for_critic.zero_grad()
-            kept.zero_grad()
-            loss = critic(generator(torch.randn(6, 2))).mean()
-            loss.backward()
-            for_critic.step()
+            calls.append(None)
+            loss = F.cross_entropy(model(batch["x"]), batch["y"])
+            gradients = torch.autograd.grad(loss, list(model.parameters()))  # here
+            if len(calls) % every == 0:
+                with torch.no_grad():
+                    for each, gradient in zip(model.parameters(), gradients):
+                        update(each, gradient)
             return loss
 
-        return Trainee(trainee.models, trainee.batch, step, target=None)
+        return Trainee(model, zoo.classes(4), step)
 
-    (finding,) = torchproof.prove(build, rules=[RULE]).findings
-    assert finding.severity == "warning"
-    assert "generator.0.weight" in finding.message
+    return build
+
+
+def test_an_update_by_hand_that_makes_new_tensors(caught):
+    finding, line = caught(RULE, by_hand(lambda each, gradient: each - 0.1 * gradient))
+    assert line.endswith("# here")
+    assert "no parameter ever changes" in finding.message
+
+
+@pytest.mark.parametrize("every", [1, 16])
+def test_an_update_by_hand_in_place_is_silent(every):
+    build = by_hand(lambda each, gradient: each.sub_(0.1 * gradient), every)
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+def test_parameters_that_are_kept_outside_the_model_are_not_judged():
+    def build():
+        model = zoo.mlp()
+        held = {name: each.detach().clone() for name, each in model.named_parameters()}
+
+        def step(batch):
+            leaves = {name: each.requires_grad_() for name, each in held.items()}
+            logits = torch.func.functional_call(model, leaves, (batch["x"],))
+            loss = F.cross_entropy(logits, batch["y"])
+            gradients = torch.autograd.grad(loss, list(leaves.values()))
+            for name, gradient in zip(leaves, gradients):
+                held[name] = held[name].detach() - 0.1 * gradient
+            return loss
+
+        return Trainee(model, zoo.classes(4), step)
+
+    proof = torchproof.prove(build, rules=[RULE])
+    assert not proof.findings
+    assert RULE in proof.skipped
 
 
 def test_long_accumulation_is_waited_for():

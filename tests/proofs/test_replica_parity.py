@@ -92,6 +92,36 @@ def test_gradients_averaged_for_a_part_of_the_model(caught):
     assert "3.weight" in finding.message
 
 
+def average_copies(model):
+    for parameter in model.parameters():
+        distributed.all_reduce(parameter.grad.clone())
+
+
+def test_copies_of_the_gradients_are_averaged(caught):
+    build = trained(lambda model, x: model(x), wrap=False, between=average_copies)
+    finding, _ = caught(RULE, build)
+    assert "their gradients are exchanged, and the update does not use" in finding.message
+
+
+def test_gradients_are_averaged_after_the_update(caught):
+    def build():
+        model = norm_net()
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+        def step(batch):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(batch["x"]), batch["y"])
+            loss.backward()
+            optimizer.step()
+            average(model)
+            return loss
+
+        return Trainee(model, zoo.classes(4), step)
+
+    finding, _ = caught(RULE, build)
+    assert "their gradients are exchanged" in finding.message
+
+
 def test_processes_that_only_share_a_metric_are_a_warning():
     def report(_):
         distributed.all_reduce(torch.ones(1))

@@ -1,5 +1,7 @@
 """Bugs of the class `resume`."""
 
+import copy
+
 import lookalikes
 import pytest
 import torch
@@ -22,7 +24,7 @@ class Momentum(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None):
-        for each, old in zip(self.param_groups[0]["params"], self.memory, strict=True):
+        for each, old in zip(self.param_groups[0]["params"], self.memory):
             old.mul_(0.9).add_(each.grad)
             each.sub_(old, alpha=0.1)
 
@@ -255,3 +257,123 @@ def test_what_is_remembered_and_not_used_is_silent():
             return super().step(closure)
 
     assert not torchproof.prove(with_optimizer(Logging), rules=[RULE]).findings
+
+
+def made_for_each_update(make, inner=1, between=lambda model, first: None):
+    """Make the optimizer in the step, for so many updates."""
+
+    def build():
+        model = zoo.mlp()
+
+        def step(batch):
+            first = [each.detach().clone() for each in model.parameters()]
+            optimizer = make(model)
+            for _ in range(inner):
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(batch["x"]), batch["y"])
+                loss.backward()
+                optimizer.step()  # here
+            between(model, first)
+            return loss
+
+        return torchproof.Trainee(model, zoo.classes(4), step)
+
+    return build
+
+
+def adam(model):
+    return torch.optim.Adam(model.parameters())
+
+
+def heavy_ball(model):
+    return torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+
+
+def gradient_descent(model):
+    return torch.optim.SGD(model.parameters(), 0.1)
+
+
+@pytest.mark.parametrize("make", [adam, heavy_ball])
+def test_an_optimizer_made_for_each_update(caught, make):
+    finding, line = caught(RULE, made_for_each_update(make))
+    assert line.endswith("# here")
+    assert "thrown away every time" in finding.message
+
+
+def emptied():
+    model = zoo.mlp()
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def step(batch):
+        optimizer.state.clear()
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(batch["x"]), batch["y"])
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return torchproof.Trainee(model, zoo.classes(4), step)
+
+
+def test_a_state_that_is_emptied_before_each_update(caught):
+    finding, _ = caught(RULE, emptied)
+    assert "is emptied before each update" in finding.message
+
+
+def half_way(model, first):
+    """Go part of the way from where the inner learner began (Reptile)."""
+    with torch.no_grad():
+        for each, start in zip(model.parameters(), first):
+            each.lerp_(start, 0.5)
+
+
+def on_a_copy():
+    model = zoo.mlp()
+    outer = torch.optim.Adam(model.parameters())
+
+    def step(batch):
+        learner = copy.deepcopy(model)
+        inner = torch.optim.Adam(learner.parameters())
+        F.cross_entropy(learner(batch["x"]), batch["y"]).backward()
+        inner.step()
+        learner.zero_grad()
+        loss = F.cross_entropy(learner(batch["x"]), batch["y"])
+        for each, gradient in zip(
+            model.parameters(), torch.autograd.grad(loss, [*learner.parameters()])
+        ):
+            each.grad = gradient
+        outer.step()
+        return loss
+
+    return torchproof.Trainee(model, zoo.classes(4), step)
+
+
+def with_its_state_loaded():
+    saved = {}
+
+    def make(model):
+        optimizer = adam(model)
+        if saved:
+            optimizer.load_state_dict(saved["state"])
+        saved["optimizer"] = optimizer
+        return optimizer
+
+    def keep(model, first):
+        saved["state"] = saved["optimizer"].state_dict()
+
+    saved.clear()
+    return made_for_each_update(make, between=keep)()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        made_for_each_update(gradient_descent),
+        made_for_each_update(adam, inner=3),
+        made_for_each_update(adam, between=half_way),
+        on_a_copy,
+        with_its_state_loaded,
+    ],
+)
+def test_learners_that_start_anew_on_purpose_are_silent(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings

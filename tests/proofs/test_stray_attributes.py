@@ -1,6 +1,7 @@
 """Bugs of the class `stray-attributes`."""
 
 import pytest
+import torch
 import zoo
 from torch import nn
 
@@ -23,6 +24,10 @@ def method_overwritten(model):
     model[0].weight.requires_grad_ = False
 
 
+def name_of_another_library(model):
+    model[0].weight.trainable = False
+
+
 def module_attribute(model):
     model[0].requires_grad = False
 
@@ -34,6 +39,7 @@ def module_attribute(model):
         (another_typo, "0.weight.requires_gradient"),
         (method_overwritten, "0.weight.requires_grad_"),
         (module_attribute, "0.requires_grad"),
+        (name_of_another_library, "0.weight.trainable"),
     ],
 )
 def test_freezing_by_a_name_torch_does_not_know(caught, freeze, name):
@@ -77,3 +83,16 @@ def test_the_right_name_is_silent():
         return zoo.classifier(model, zoo.classes(4))
 
     assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+def test_a_mark_that_the_optimizer_was_built_by():
+    def build():
+        model = zoo.mlp()
+        model[0].weight.trainable = False
+        marked = [each for each in model.parameters() if getattr(each, "trainable", True)]
+        return zoo.classifier(model, zoo.classes(4), torch.optim.SGD(marked, 0.1))
+
+    proof = torchproof.prove(build, rules=[RULE, "parameter-sets"])
+    assert [(each.rule, each.severity) for each in proof.findings] == [
+        ("parameter-sets", "warning")
+    ]

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import torch
 
+from torchproof.proofs.accumulated import divided_twice
 from torchproof.proofs.batches import parted
 from torchproof.proofs.bits import same
 from torchproof.proofs.finding import Finding
 from torchproof.proofs.optimizers import optimizer_hooks
 from torchproof.proofs.probe import undisturbed
 from torchproof.proofs.rule import Skip, rule
+from torchproof.proofs.trees import named_tensors
 from torchproof.proofs.trial import parameters
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torchproof.proofs.accumulated import Shares
     from torchproof.proofs.bench import Bench
 
 ID = "accumulation-parity"
@@ -57,10 +60,18 @@ def accumulation_parity(bench: Bench) -> Iterator[Finding]:
     So it is if parts of several rows each, as many in all, ask for unequal numbers of labels, and
     their mean losses go backward with equal shares: a label counts more where there are few.
 
+    Where n backward passes before an update, in one call of the step or in several, each begin at
+    1/n of their loss, and the update finds their sum divided by n once more, bit by bit, the
+    gradient is as many times too small.
+
     Assumes that the loss that is returned is the one that is meant. Skipped if the step does not
-    accumulate the gradients of a labelled batch in one call, if it changes gradients between
+    accumulate the gradients of a batch in one call, if it changes gradients between
     backward pass and update (clipping, unscaling), or if the step is not reproducible.
     """
+    twice = divided_twice(bench)
+    if twice is not None:
+        yield _twice(twice)
+        return
     parts = _parts(bench)
     if parts is None:
         raise Skip(
@@ -85,6 +96,18 @@ def accumulation_parity(bench: Bench) -> Iterator[Finding]:
         },
         location=parts.location,
         remedy="(loss / accumulation_steps).backward()",
+    )
+
+
+def _twice(shares: Shares) -> Finding:
+    return Finding(
+        ID,
+        "error",
+        f"The gradient is 1/{shares.number} of that of the loss: each of {shares.number} losses is "
+        f"divided by {shares.number} before backward(), and their gradients once more behind it.",
+        evidence={"micro-batches": shares.number},
+        location=shares.location,
+        remedy="(loss / accumulation_steps).backward()  # and leave p.grad as it is",
     )
 
 
@@ -118,17 +141,45 @@ def _parts(bench: Bench) -> Optional[_Parts]:
     losses = [each for each in seen.losses if each.call == 0 and each.result is not None]
     passes = [each for each in seen.events if each.call == 0 and each.kind == "backward"]
     updates = [each for each in seen.updates if each.call == 0]
-    if not len(calls) == len(losses) == len(passes) > 1 or len(updates) != 1:
+    if not len(losses) == len(passes) > 1 or len(updates) != 1:
+        return None
+    if calls and len(calls) != len(losses):
         return None
     one_loss = len({(each.name, each.location, each.reduction) for each in losses}) == 1
     if not one_loss or losses[0].reduction != "mean" or len({each.path for each in calls}) > 1:
         return None
     rows = [len(each.output) for each in calls if each.output is not None and each.output.dim()]
+    rows = rows if calls else bench.once(_rows_given)
     means = [each.result or 0.0 for each in losses]
     roots = [each.facts["root"] for each in passes]
-    if len(rows) != len(calls) or sum(rows) != parted(bench.trainee).rows:
+    if len(rows) != len(losses) or sum(rows) != _rows(bench):
         return None
     return _Parts(rows, [each.asked for each in losses], means, roots, passes[0].location)
+
+
+def _rows_given(bench: Bench) -> list[int]:
+    """Return the rows that the only model is given at each call, where it computes its loss."""
+    rows: list[int] = []
+
+    def enter(_: Any, args: Any, kwargs: Any) -> None:
+        sizes = {len(each) for each in named_tensors((args, kwargs)).values() if each.dim()}
+        rows.append(sizes.pop() if len(sizes) == 1 else 0)
+
+    with bench.trial() as trial:
+        several = list(trial.trainee.models.values())
+        if len(several) == 1:
+            several[0].register_forward_pre_hook(enter, with_kwargs=True)
+            trial.step()
+    return rows
+
+
+def _rows(bench: Bench) -> int:
+    """Return the number of rows of the batch; 0 if it is not known."""
+    split = parted(bench.trainee)
+    if split.labels:
+        return split.rows
+    sizes = {len(each) for each in split.inputs.values() if each.dim()}
+    return sizes.pop() if len(sizes) == 1 else 0
 
 
 def _is_mean(returned: float, parts: _Parts) -> bool:

@@ -9,6 +9,7 @@ from torchproof.proofs.attributes import plain_attributes, unlike, unsaved_buffe
 from torchproof.proofs.bits import distance, same
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.isolation import untouched
+from torchproof.proofs.lost_ties import lost_ties
 from torchproof.proofs.places import defined_at
 from torchproof.proofs.replacement import predicted
 from torchproof.proofs.rule import Skip, rule
@@ -46,10 +47,17 @@ def checkpoint_round_trip(bench: Bench) -> Iterator[Finding]:
     registered weights returns something else. The groups of parameters that share memory have to be
     the same too, and the ``state_dict`` has to fit.
 
+    Two parameters that were one while the model was built, which have both been replaced since, by
+    copies of one value, and come apart in training have lost their tie (error). A tie of which only
+    one side is replaced is undone on purpose.
+
     Assumes that the models are saved by their ``state_dict``. Skipped if two predictions with the
     same model differ, if the difference arises outside the trainee's models, if predict works with
     other weights than theirs (EMA), or if ``state_dict`` holds a part on purpose (adapters).
     """
+    lost = lost_ties(bench)
+    if lost:
+        yield _tied_once(lost)
     trained = bench.observation.trial
     states = {key: copy.deepcopy(each.state_dict()) for key, each in trained.trainee.models.items()}
     with untouched():
@@ -69,6 +77,19 @@ def checkpoint_round_trip(bench: Bench) -> Iterator[Finding]:
         if same(expected, restored):
             return
         yield _lost(bench, trained, fresh, states, distance(expected, restored))
+
+
+def _tied_once(pairs: list[tuple[str, str]]) -> Finding:
+    names = sorted({name for pair in pairs for name in pair})
+    return Finding(
+        ID,
+        "error",
+        f"{listed(names)} were one parameter while the model was built. They are copies of one "
+        f"value by now and come apart while training: the tie is lost.",
+        evidence={"parameters": len(names)},
+        location=None,
+        remedy="model.head.weight = model.embedding.weight  # again, behind the last replacement",
+    )
 
 
 def _load(trainee: Trainee, states: States) -> str:

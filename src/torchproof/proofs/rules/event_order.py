@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Optional
 
 from torchproof.proofs.bits import different
 from torchproof.proofs.chronology import (
@@ -11,13 +11,21 @@ from torchproof.proofs.chronology import (
     backward_after,
     last_before,
     limits,
-    of_call,
     scale_left,
     since_last_update,
+    used_later,
     used_unclipped,
 )
-from torchproof.proofs.finding import Finding
+from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.loss_scales import dependent_on_scale
 from torchproof.proofs.rule import rule
+from torchproof.proofs.schedule_order import (
+    ID,
+    disorder,
+    schedule_first,
+    schedule_repeated,
+    schedule_while_accumulating,
+)
 from torchproof.proofs.trial import parameters
 
 
@@ -27,10 +35,12 @@ if TYPE_CHECKING:
     from torchproof.proofs.bench import Bench
     from torchproof.proofs.events import Event
     from torchproof.proofs.observation import Observation
+    from torchproof.proofs.spent_gradients import Rewrite
 
     Check = Callable[[Observation, list[Event]], Iterator[Finding]]
 
-ID = "event-order"
+_CALLS = 2
+_BACKWARD_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
 
 
 @rule(
@@ -47,13 +57,23 @@ def event_order(bench: Bench) -> Iterator[Finding]:
     step in which they happened:
 
     * an update that finds all gradients cleared although a backward pass has brought some,
+    * a backward pass in two calls or more whose gradients nothing ever reads, although an update of
+      all the parameters it reaches follows in the call: they are cleared in between,
     * an update between a forward pass and its backward pass, in calls that have no other,
     * clipping that finds no gradients and is followed by the backward pass and the update,
     * clipping of gradients that every optimizer concerned has already used,
     * clipping that is given no parameters, as by a generator that is used up,
     * clipping of gradients that a GradScaler has scaled and not yet unscaled,
     * an update with gradients that a GradScaler has scaled, as the backward pass left them,
+    * where nothing of this is found, gradients of the first update that change by more than a
+      rounding of bfloat16 if a GradScaler begins with half its scale: something is done to them by
+      hand while they are scaled,
     * a scheduler that steps before the first update, when that update follows in the same call,
+    * a change to gradients that every update has used and that are cleared before anything reads
+      them: clipping by hand that comes too late,
+    * a scheduler that steps several times for one update, always as often, in one call; not once
+      for each row or number of the batch, as one does that counts samples, and not if it is told
+      where to go to,
     * a scheduler that steps in calls that only accumulate gradients (a warning: its length may be
       counted in calls).
 
@@ -62,6 +82,8 @@ def event_order(bench: Bench) -> Iterator[Finding]:
     """
     seen = bench.observation
     checks: tuple[Check, ...] = (
+        _changed_too_late,
+        schedule_repeated,
         _cleared,
         _update_first,
         _clip_without_gradients,
@@ -69,13 +91,29 @@ def event_order(bench: Bench) -> Iterator[Finding]:
         _clip_of_nothing,
         _clip_of_scaled,
         _update_by_scaled,
-        _schedule_first,
-        _schedule_while_accumulating,
+        schedule_first,
+        schedule_while_accumulating,
     )
-    for check in checks:
-        found = next(check(seen, seen.events), None)
-        if found is not None:
-            yield found
+    findings = [found for check in checks for found in islice(check(seen, seen.events), 1)]
+    findings = findings or list(_never_read(seen, seen.events))
+    yield from findings or _scale_left_over(bench)
+
+
+def _scale_left_over(bench: Bench) -> Iterator[Finding]:
+    dependent = dependent_on_scale(bench)
+    if not dependent:
+        return
+    here, halved = next(iter(dependent.values()))
+    first = next(each for each in bench.observation.events if each.kind == "unscale")
+    yield Finding(
+        ID,
+        "error",
+        f"The update depends on the loss scale: {listed(list(dependent))} get another gradient "
+        f"with half of it. Gradients are changed while they are still scaled.",
+        evidence={"largest gradient": here, "with half the loss scale": halved},
+        location=first.location,
+        remedy="scaler.unscale_(optimizer)  # before gradients are clipped or changed",
+    )
 
 
 def _cleared(seen: Observation, events: list[Event]) -> Iterator[Finding]:
@@ -88,12 +126,27 @@ def _cleared(seen: Observation, events: list[Event]) -> Iterator[Finding]:
         # An optimizer may have taken the gradients over in a hook; then it moves something.
         if not lost or left or done.closure or not (done.moves or lost <= still):
             continue
-        yield _finding(
+        yield disorder(
             "The gradients are cleared between backward() and optimizer.step(): the update has "
             "nothing to work with.",
             [*brought, update],
             "optimizer.zero_grad(); loss.backward(); optimizer.step()  # in this order",
             at=-1,
+        )
+
+
+def _never_read(seen: Observation, events: list[Event]) -> Iterator[Finding]:
+    modules = [each for model in seen.trial.trainee.models.values() for each in model.modules()]
+    if any(vars(each).get(name) for each in modules for name in _BACKWARD_HOOKS):
+        return
+    passes = [each for each in events if each.kind == "backward"]
+    lost = [passes[place] for place in seen.unread if used_later(passes[place], events)]
+    if len({each.call for each in lost}) >= _CALLS:
+        yield disorder(
+            "The gradients of this backward() are cleared before anything reads them: the update "
+            "in the same call goes without them.",
+            [lost[0]],
+            "optimizer.zero_grad()  # once for each update, before the first backward()",
         )
 
 
@@ -105,7 +158,7 @@ def _update_first(seen: Observation, events: list[Event]) -> Iterator[Finding]:
         late = [backward_after(each, events) for each in mine]
         if id(optimizer.facts["optimizer"]) in closures or not all(late):
             continue
-        yield _finding(
+        yield disorder(
             "optimizer.step() comes between the forward pass and its backward(): it cannot use the "
             "gradients of this call.",
             [mine[0], *[each for each in late[:1] if each]],
@@ -117,7 +170,7 @@ def _clip_without_gradients(_: Observation, events: list[Event]) -> Iterator[Fin
     clips = [each for each in events if each.kind == "clip"]
     early = [each for each in clips if each.facts["empty"] and used_unclipped(each, events)]
     if early and len(early) == len(clips):
-        yield _finding(
+        yield disorder(
             "Gradients are clipped before backward() has made them: nothing is clipped.",
             [early[0]],
             "loss.backward(); clip_grad_norm_(...); optimizer.step()  # in this order",
@@ -128,10 +181,31 @@ def _clip_too_late(_: Observation, events: list[Event]) -> Iterator[Finding]:
     clips = [each for each in events if limits(each) and not each.facts["empty"]]
     late = [each for each in clips if already_used(each, events)]
     if late and len(late) == len(clips):
-        yield _finding(
+        yield disorder(
             "Gradients are clipped after optimizer.step() has used them: nothing is clipped.",
             [late[0]],
             "loss.backward(); clip_grad_norm_(...); optimizer.step()  # in this order",
+        )
+
+
+def _changed_too_late(seen: Observation, events: list[Event]) -> Iterator[Finding]:
+    clips = {(each.call, each.location) for each in events if each.kind == "clip"}
+    by_line: dict[Optional[str], list[Rewrite]] = {}
+    for each in seen.rewrites:
+        if (each.call, each.location) not in clips:
+            by_line.setdefault(each.location, []).append(each)
+    for line, several in by_line.items():
+        calls = {each.call for each in several}
+        if len(calls) < _CALLS or not all(each.lost for each in several):
+            continue
+        yield Finding(
+            ID,
+            "error",
+            "Gradients are changed after optimizer.step() has used them, and cleared before the "
+            "next backward(): the change is lost.",
+            evidence={"changes lost": len(several), "calls": len(calls)},
+            location=line,
+            remedy="loss.backward(); p.grad.clamp_(...); optimizer.step()  # in this order",
         )
 
 
@@ -139,7 +213,7 @@ def _clip_of_nothing(_: Observation, events: list[Event]) -> Iterator[Finding]:
     clips = [each for each in events if each.kind == "clip"]
     updates = [each for each in events if each.kind == "update"]
     if clips and updates and all(each.facts["nothing"] for each in clips):
-        yield _finding(
+        yield disorder(
             "Gradients are clipped of no parameters at all: a generator like model.parameters() "
             "gives them once only, here to somebody else.",
             [clips[0]],
@@ -151,7 +225,7 @@ def _update_by_scaled(_: Observation, events: list[Event]) -> Iterator[Finding]:
     for update in (each for each in events if each.kind == "update"):
         scale = scale_left(update, events)
         if scale != 1.0 and update.facts["as_left"] and not update.facts["unscales"]:
-            yield _finding(
+            yield disorder(
                 f"The update uses gradients that are still {scale:g} times too large: nobody has "
                 f"unscaled them.",
                 [update],
@@ -164,7 +238,7 @@ def _clip_of_scaled(_: Observation, events: list[Event]) -> Iterator[Finding]:
         scale = scale_left(clip, events)
         if scale != 1.0:
             backward = last_before("backward", clip, events)
-            yield _finding(
+            yield disorder(
                 f"Gradients are clipped while they are still {scale:g} times too large: the limit "
                 f"applies to the scaled gradients.",
                 [each for each in (backward, clip) if each],
@@ -173,58 +247,7 @@ def _clip_of_scaled(_: Observation, events: list[Event]) -> Iterator[Finding]:
             )
 
 
-def _schedule_first(_: Observation, events: list[Event]) -> Iterator[Finding]:
-    first = next((each for each in events if each.kind == "schedule"), None)
-    if first is None or not first.touched or last_before("update", first, events) is not None:
-        return
-    place = events.index(first)
-    follows = [
-        each
-        for each in events[place:]
-        if each.kind == "update" and each.call == first.call and each.touched & first.touched
-    ]
-    if follows:
-        yield _finding(
-            "scheduler.step() comes before the first optimizer.step(): the first value of the "
-            "schedule is never used.",
-            [first, follows[0]],
-            "optimizer.step(); scheduler.step()  # in this order",
-        )
-
-
-def _schedule_while_accumulating(_: Observation, events: list[Event]) -> Iterator[Finding]:
-    schedules = [each for each in events if each.kind == "schedule"]
-    idle = [each for each in schedules if not of_call(each, events, ("update", "unscale"))]
-    updates = [each for each in events if each.kind == "update" and idle]
-    if any(update.touched & idle[0].touched for update in updates):
-        yield replace(
-            _finding(
-                f"The scheduler steps {len(schedules)} times for {len(updates)} updates: it counts "
-                f"calls that only accumulate gradients.",
-                [idle[0]],
-                "scheduler.step()  # only where optimizer.step() is called",
-            ),
-            severity="warning",
-        )
-
-
 def _unmoved(seen: Observation) -> set[int]:
     """Return the ids of the parameters that are as they were before the first call."""
     moved = different(seen.before, seen.after)
     return {id(each) for name, each in parameters(seen.trial.trainee).items() if name not in moved}
-
-
-def _finding(message: str, events: list[Event], remedy: str, at: int = 0) -> Finding:
-    """Report what was seen in these events; ``at`` is the one whose line is to blame."""
-    return Finding(
-        ID,
-        "error",
-        message,
-        evidence={
-            "order seen": ", ".join(each.kind for each in events),
-            "lines": ", ".join(each.location or "not known" for each in events),
-            "call": events[-1].call,
-        },
-        location=events[at].location,
-        remedy=remedy,
-    )

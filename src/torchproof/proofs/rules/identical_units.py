@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from torchproof.proofs.bench import CALLS
+from torchproof.proofs.copies import copied_modules
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.rule import rule
 from torchproof.proofs.trial import parameters
@@ -49,6 +50,9 @@ def identical_units(bench: Bench) -> Iterator[Finding]:
     * the weight is one constant and its gradient is exactly 0 at every update: nothing can ever
       move it (error); so for a parameter of no such layer that is all 0, if its gradient is not 0
       once noise is put on the others of this kind: factors of one product,
+    * modules whose weights were drawn began as copies of one, get the same inputs, return the same
+      and still are copies after the last call (error): experts, members of an ensemble, twin
+      critics. Copies that see other inputs, or that other dropout masks part, are none,
     * the gradient of a weight that was drawn at random is exactly 0 at every update: dead units, or
       a part that this batch does not use (info).
 
@@ -71,6 +75,22 @@ def identical_units(bench: Bench) -> Iterator[Finding]:
             (stuck if bool((old == old.flatten()[0]).all()) else dead).append(name)
     stuck += _held_by_each_other(bench, _zeros(seen))
     yield from _report(seen, alike, stuck, dead)
+    for paths in copied_modules(bench, seen):
+        yield _copied(seen, paths)
+
+
+def _copied(seen: Observation, paths: list[str]) -> Finding:
+    named = parameters(seen.trial.trainee)
+    inside = [name for name in named if name.startswith(f"{paths[0]}.")]
+    return Finding(
+        ID,
+        "error",
+        f"{listed(paths)} are copies of one module: they began equal, compute the same and get "
+        f"equal updates, so that they never differ.",
+        evidence={"modules": len(paths), "calls": len(seen.trial.losses)},
+        location=_line(seen, inside),
+        remedy="make each by a call of its class, not by copy.deepcopy of one",
+    )
 
 
 def _zeros(seen: Observation) -> list[str]:

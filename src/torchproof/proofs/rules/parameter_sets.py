@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Optional
 import torch
 
 from torchproof.proofs.bits import different
-from torchproof.proofs.deliberate import frozen_by_mode, idle_models
+from torchproof.proofs.computed_once import computed_once, never_learned
+from torchproof.proofs.deliberate import frozen_by_mode, idle_models, marked_untrained
 from torchproof.proofs.dropped import results_dropped
 from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.forgotten_losses import forgotten
+from torchproof.proofs.forgotten_models import forgotten_models
+from torchproof.proofs.lost_terms import lost_terms
 from torchproof.proofs.passing import made_anew
+from torchproof.proofs.plain_leaves import plain_leaves
 from torchproof.proofs.rule import rule
 from torchproof.proofs.trial import parameters
 from torchproof.proofs.unreached import by_chance, told_apart
@@ -52,10 +57,18 @@ def parameter_sets(bench: Bench) -> Iterator[Finding]:
       dropped, as that of two streams of which one is read at the end (warning). An info for one of
       a list of modules, some of which get a gradient from another seed: experts, random depth.
 
+    * a term of the loss is a number without a gradient although it changes with parameters: it is
+      only added, and nothing that has a gradient shows its value elsewhere in the loss (error).
+    * an attribute was computed while the model was built from a parameter that nobody holds, or a
+      plain tensor stays, never changes and gets a gradient at each call that nothing reads (error).
+
     A warning instead of an error where somebody left it out on purpose: the module is in eval mode
-    while the model trains, or it is one of several models and wholly untrained. Parameters that
-    match ``Trainee(frozen=...)`` are left out, as are those of optimizers that were not stepped (a
-    GAN's other half).
+    while the model trains, it is one of several models and wholly untrained, or ``trainable`` of
+    the parameter is False. One of several models is an error all the same if a backward pass
+    reaches nothing else and nothing reads its gradients, or if the prediction comes through it from
+    what is trained and it is as the seed has drawn it. Parameters that match
+    ``Trainee(frozen=...)`` are left out, as are those of optimizers that were not stepped (a GAN's
+    other half), and those of a loss that nobody goes backward from (`missing-update`).
 
     Assumes that what gets a gradient is meant to learn. Skipped without a torch optimizer; cut and
     unused are not told apart (warning) if the step is not reproducible.
@@ -64,10 +77,13 @@ def parameter_sets(bench: Bench) -> Iterator[Finding]:
     yield from _nothing_reached(seen)
     if not seen.fed:
         return
-    yield from _not_trained(seen)
-    yield from _not_registered(seen)
+    yield from _not_trained(bench, seen)
+    yield from _not_registered(bench, seen)
     yield from _flattened(seen)
-    yield from _not_reached(bench, seen)
+    missed = list(_not_reached(bench, seen))
+    yield from missed
+    if not any(each.severity == "error" for each in missed):
+        yield from _terms_without_gradient(bench)
 
 
 def _nothing_reached(seen: Observation) -> Iterator[Finding]:
@@ -82,7 +98,7 @@ def _nothing_reached(seen: Observation) -> Iterator[Finding]:
         )
 
 
-def _not_trained(seen: Observation) -> Iterator[Finding]:
+def _not_trained(bench: Bench, seen: Observation) -> Iterator[Finding]:
     held = _held(seen)
     moved = set(different(seen.before, seen.after))
     names = [
@@ -93,7 +109,14 @@ def _not_trained(seen: Observation) -> Iterator[Finding]:
     foreign = len(held - {id(each) for each in parameters(seen.trial.trainee).values()})
     trains = any(key in seen.fed for key in held)
     idle = idle_models(seen, held) if trains and not foreign else ()
-    deliberate = [name for name in names if frozen_by_mode(seen, name) or name.startswith(idle)]
+    missed = forgotten_models(bench, idle) if names else ()
+    idle = tuple(f"{key}." for key in idle if key not in missed)
+    marked = {name for name, each in _trainable(seen).items() if marked_untrained(each)}
+    deliberate = [
+        name
+        for name in names
+        if name in marked or frozen_by_mode(seen, name) or name.startswith(idle)
+    ]
     forgotten = [name for name in names if name not in deliberate]
     late = "  # after the last change to the model" if foreign else ""
     cures = {
@@ -116,9 +139,13 @@ def _not_trained(seen: Observation) -> Iterator[Finding]:
             )
 
 
-def _not_registered(seen: Observation) -> Iterator[Finding]:
+def _not_registered(bench: Bench, seen: Observation) -> Iterator[Finding]:
     known = _held(seen) | {id(each) for each in parameters(seen.trial.trainee).values()}
-    paths = [path for path, each in seen.hidden.items() if id(each) in seen.fed.keys() - known]
+    paths = [
+        path
+        for path, each in seen.hidden.items()
+        if id(each) in seen.fed.keys() - known and each.grad is not None
+    ]
     if paths:
         yield Finding(
             ID,
@@ -146,6 +173,10 @@ def _not_registered(seen: Observation) -> Iterator[Finding]:
             location=_first_use(seen, anew),
             remedy="self.layer = torch.nn.Linear(...)  # in __init__, not in forward",
         )
+        return
+    computed = computed_once(bench)
+    if computed:
+        yield never_learned(computed)
     elif foreign:
         yield Finding(
             ID,
@@ -155,6 +186,23 @@ def _not_registered(seen: Observation) -> Iterator[Finding]:
             evidence={"parameters": len(foreign), "shape of the first": list(foreign[0].shape)},
             location=_first_use(seen, foreign),
             remedy="add them to the optimizer, or requires_grad_(False) if they are fixed",
+        )
+
+    if not computed:
+        yield from _in_vain(bench, seen)
+
+
+def _in_vain(bench: Bench, seen: Observation) -> Iterator[Finding]:
+    for leaf in plain_leaves(bench, seen):
+        yield Finding(
+            ID,
+            "error",
+            f"Gradients arrive at {leaf.name} at every call, no optimizer holds it and nothing "
+            f"reads its gradient: it requires one and never learns.",
+            evidence={"calls": 2},
+            location=leaf.location,
+            remedy="self.w = torch.nn.Parameter(...)  # and in the optimizer; or "
+            "requires_grad_(False) if it is fixed",
         )
 
 
@@ -182,6 +230,8 @@ def _not_reached(bench: Bench, seen: Observation) -> Iterator[Finding]:
         for name, each in _trainable(seen).items()
         if id(each) in stepped and id(each) not in seen.fed
     }
+    left = bench.once(forgotten) if silent else None
+    silent = {name: each for name, each in silent.items() if not left or name not in left.names}
     cut, unused, unsure = told_apart(bench, list(silent))
     if cut:
         more = f" (none at {len(unsure)} others either)" if unsure else ""
@@ -221,6 +271,20 @@ def _not_reached(bench: Bench, seen: Observation) -> Iterator[Finding]:
                 location=None,
                 remedy="use it in forward, or take it out of the model",
             )
+
+
+def _terms_without_gradient(bench: Bench) -> Iterator[Finding]:
+    for term in lost_terms(bench):
+        yield Finding(
+            ID,
+            "error",
+            f"A term of the loss is a number without a gradient, though it is computed from "
+            f"{listed(term.names)}: it changes the loss and teaches nothing.",
+            evidence={"its value": term.value, "parameters": len(term.names)},
+            location=term.location,
+            remedy="remove the detach(), no_grad(), .data or .item() behind it, or leave the term "
+            "out of what goes backward",
+        )
 
 
 def _trainable(seen: Observation) -> dict[str, torch.nn.Parameter]:

@@ -33,7 +33,9 @@ def replica_parity(bench: Bench) -> Iterator[Finding]:
 
     * for a parameter that a ``DistributedDataParallel`` holds: it was called past the wrapper
       (``ddp.module(x)``), always under ``no_sync``, or changed by something else,
-    * for a parameter that no collective reaches, while others of the trainee come out equal.
+    * for a parameter that no collective reaches, while others of the trainee come out equal,
+    * for one whose gradient is given to a collective, but not so that the update would use the
+      result: a copy of it, or after the update.
 
     If no parameter comes out equal it is a warning: the processes may train on their own.
 
@@ -49,6 +51,11 @@ def replica_parity(bench: Bench) -> Iterator[Finding]:
     if wrapped:
         cause = "DistributedDataParallel did not average their gradients"
         yield _finding(found, "error", wrapped, cause, location)
+    unused = [name for name in alone if name in found.sent] if not found.agreed else []
+    if unused:
+        cause = "their gradients are exchanged, and the update does not use what comes of it"
+        yield _finding(found, "error", unused, cause, location)
+    alone = [name for name in alone if name not in unused]
     if alone:
         severity = "error" if found.agreed else "warning"
         yield _finding(found, severity, alone, "no process sees the others' gradients", location)

@@ -14,6 +14,7 @@ from torchproof.proofs.averages import is_moving_average
 from torchproof.proofs.bits import different
 from torchproof.proofs.events import held_by
 from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.memories import remembered, without_memory
 from torchproof.proofs.optimizers import optimizer_hooks
 from torchproof.proofs.places import defined_at
 from torchproof.proofs.rule import rule
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from torchproof.proofs.bench import Bench
     from torchproof.proofs.trial import Trial
+    from torchproof.proofs.updates import Update
 
 ID = "resume"
 # Each costs nine steps.
@@ -62,11 +64,18 @@ def resume(bench: Bench) -> Iterator[Finding]:
     A scheduler with a ``state_dict`` of its own is loaded into a fresh one: the learning rate has
     to go on as that of the first does (error).
 
+    An optimizer that keeps something for its parameters and finds nothing at each of its updates
+    is made anew, or emptied, every time (error), unless something else writes to the parameters
+    in between, as learners do that start anew on purpose.
+
     Assumes that objects are saved by their ``state_dict``; models and optimizers that bring one of
     their own, and torch's own, are trusted. Skipped if the step is not reproducible or fewer than
     two optimizer steps were seen.
     """
     yield from _schedule(bench)
+    forgetful = without_memory(bench)
+    if forgetful:
+        yield _forgetful(forgetful)
     if not _owners(bench.observation.trial):
         return
     with bench.trial() as trial:
@@ -89,6 +98,21 @@ def resume(bench: Bench) -> Iterator[Finding]:
         if moved or not all(_is_lost(name, lost) for name in names):
             lost = _graver(bench, lost)
         yield _finding(lost, f"{listed(names) or 'the loss'} come out different", names)
+
+
+def _forgetful(updates: list[Update]) -> Finding:
+    kind = type(updates[-1].optimizer).__name__
+    anew = updates[0].optimizer is not updates[-1].optimizer
+    what = f"A new {kind} is made for" if anew else f"The state of {kind} is emptied before"
+    return Finding(
+        ID,
+        "error",
+        f"{what} each update: what it remembers ({listed(remembered(updates[-1]))}) is thrown away "
+        f"every time and never used.",
+        evidence={"updates": len(updates), "updates that found a state": 0},
+        location=updates[-1].location,
+        remedy=f"optimizer = {kind}(...)  # once, where the model is made, and not in the step",
+    )
 
 
 def _turned(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from torchproof.proofs.bench import Bench
+    from torchproof.proofs.observation import Observation
     from torchproof.proofs.trial import Trial
 
 ID = "stale-gradients"
@@ -42,10 +43,14 @@ def stale_gradients(bench: Bench) -> Iterator[Finding]:
     SAM) clear inside the step.
 
     Assumes that nothing but an update reads gradients after ``optimizer.step()``.
-    Skipped if fewer than two optimizer steps were seen, or if parameters are not finite anyway.
+    Skipped if fewer than two optimizer steps were seen, if parameters are not finite anyway, or if
+    the step itself writes to gradients behind their update and keeps them (they decay, or are
+    cleared by a product with 0, which NaN survives).
     """
     if not_finite(bench.reference.state):
         raise Skip("parameters become NaN or infinite without any intervention")
+    if not bench.reason_against("observation") and _kept(bench.observation):
+        raise Skip("the step changes its gradients behind the update and keeps them")
     calls = len(bench.reference.losses)
     with bench.trial() as trial, _poisoned(trial) as log:
         failed = _run(trial, calls)
@@ -99,6 +104,10 @@ def _poisoned(trial: Trial) -> Iterator[dict[str, list[Any]]]:
 
     with optimizer_hooks(before=before, after=after):
         yield log
+
+
+def _kept(seen: Observation) -> bool:
+    return any(not each.lost for each in seen.rewrites)
 
 
 def _held(optimizer: Optimizer) -> list[Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from torchproof.proofs.bits import different
+from torchproof.proofs.deliberate import marked_untrained
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.rule import rule
 from torchproof.proofs.trial import parameters
@@ -33,11 +35,13 @@ def stray_attributes(bench: Bench) -> Iterator[Finding]:
 
     Decided by reading the attributes that somebody has set on parameters and modules. An error if
     the name means ``requires_grad``, is not it (on a module not even that name is), and says False
-    while what it is set on requires gradients; a warning if it agrees with them.
+    while what it is set on requires gradients; a warning if it agrees with them. An error, too, for
+    ``trainable`` that is False on a parameter (another library's name) which an update moves.
 
     Assumes that an attribute of that name is meant to freeze. Skipped never.
     """
     wrong, idle = _strays(bench.trainee)
+    wrong += _of_another_library(bench)
     for names, severity in ((wrong, "error"), (idle, "warning")):
         if not names:
             continue
@@ -61,6 +65,17 @@ def _strays(trainee: Trainee) -> tuple[list[str], list[str]]:
             if _MEANT.fullmatch(name) and value is False:
                 (wrong if learns else idle).append(f"{path}.{name}".strip("."))
     return wrong, idle
+
+
+def _of_another_library(bench: Bench) -> list[str]:
+    """Name the ``trainable = False`` of parameters that move nevertheless."""
+    named = parameters(bench.trainee).items()
+    marked = [name for name, each in named if marked_untrained(each)]
+    if not marked or bench.reason_against("observation"):
+        return []
+    seen = bench.observation
+    moved = set(different(seen.before, seen.after))
+    return [f"{name}.trainable" for name in marked if name in moved]
 
 
 def _owners(trainee: Trainee) -> Iterator[tuple[str, Any, bool]]:
