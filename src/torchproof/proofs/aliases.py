@@ -38,8 +38,8 @@ def labels_in_the_inputs(bench: Bench) -> Optional[Alias]:
         stack.callback(register_module_forward_pre_hook(writes.read).remove)
         stack.enter_context(writes)
         trial.step()
-        memory = {_memory(each) for each in trial.given.values()}
-    found = [each for each in writes.found if _memory(each.written) in memory]
+        memory = {storage(each) for each in trial.given.values()}
+    found = [each for each in writes.found if storage(each.written) in memory]
     return next((each for each in found if each.is_target and each.is_read), None)
 
 
@@ -67,7 +67,7 @@ class _Writes(TorchFunctionMode):
         """Note what a module is given of the memory that is written to."""
         for tensor in named_tensors(given).values():
             for each in self.found:
-                inside = _memory(tensor) == _memory(each.written)
+                inside = storage(tensor) == storage(each.written)
                 each.is_read |= inside and _part(tensor) != _part(each.written)
 
     def _asked(self, target: Any) -> None:
@@ -78,7 +78,8 @@ class _Writes(TorchFunctionMode):
             )
 
 
-def _memory(tensor: torch.Tensor) -> int:
+def storage(tensor: torch.Tensor) -> int:
+    """Return where a tensor's memory begins, which its views share; its id if it has none."""
     strided = tensor.layout == torch.strided and not tensor.is_nested
     return tensor.untyped_storage().data_ptr() if strided else id(tensor)
 

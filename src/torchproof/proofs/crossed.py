@@ -8,7 +8,7 @@ both sides, and the row's own among them.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 import torch
 
@@ -18,7 +18,7 @@ from torchproof.proofs.rule import Skip
 
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from torchproof.proofs.bench import Bench
     from torchproof.proofs.pairing import Mask, Reach
@@ -53,18 +53,10 @@ def crossing(bench: Bench) -> Optional[Crossed]:
             row's inputs change what a label acts on.
     """
     bench.once(label_changes)
-    unclear: list[Skip] = []
-    for name in parted(bench.trainee).labels:
-        try:
-            found = _Labels(bench, name).crossing()
-        except Skip as why:
-            unclear.append(why)
-            continue
-        if found is not None:
-            return found
-    if unclear:
-        raise unclear[0]
-    return None
+    return _first(
+        lambda name: _Labels(bench, name).crossing(),
+        ((each,) for each in parted(bench.trainee).labels),
+    )
 
 
 class _Labels:
@@ -79,17 +71,9 @@ class _Labels:
         self._is_mixed = False
 
     def crossing(self) -> Optional[Crossed]:
-        unclear: list[Skip] = []
-        for row, met in self._acting().items():
-            try:
-                found = self._crossed(row, met)
-            except Skip as why:
-                unclear.append(why)
-                continue
-            if found is not None:
-                return found
-        if unclear:
-            raise unclear[0]
+        found = _first(self._crossed, self._acting().items())
+        if found is not None:
+            return found
         for row in (self._rows[0], self._rows[-1]) if self._has_parts else ():
             with suppress(Skip):
                 found = self._crossed(row, self._told_last(row))
@@ -180,6 +164,26 @@ class _Labels:
         found = {row: another_row(self._labels, row, len(self._rows)) for row in rows}
         others = {row: other for row, other in found.items() if other is not None}
         return told(self._bench, others, self._name) if others else {}
+
+
+def _first(judge: Callable[..., Optional[Crossed]], cases: Iterable[Any]) -> Optional[Crossed]:
+    """Return what is found in the first case that has it.
+
+    Raises:
+        Skip: None has it, and some case cannot be judged.
+    """
+    unclear: list[Skip] = []
+    for case in cases:
+        try:
+            found = judge(*case)
+        except Skip as why:
+            unclear.append(why)
+            continue
+        if found is not None:
+            return found
+    if unclear:
+        raise unclear[0]
+    return None
 
 
 def _rows_that(rows: list[int], test: Test) -> list[int]:

@@ -6,15 +6,15 @@ is wrapped for the block and is as before afterwards.
 
 from __future__ import annotations
 
-import functools
 import sys
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from torchproof.proofs.loss_calls import maker
+from torchproof.proofs.overrides import overriding, wrapped
 from torchproof.proofs.places import running, user_line
 from torchproof.proofs.trial import parameters
 
@@ -133,13 +133,13 @@ class Chronicle:
     def listening(self) -> Iterator[None]:
         """Hear of scalers, schedulers and seeding in the block."""
         with ExitStack() as stack:
-            stack.enter_context(_wrapped(_SCALER, "scale", after=self._scale))
-            stack.enter_context(_wrapped(_SCALER, "unscale_", before=self._unscale))
+            stack.enter_context(wrapped(_SCALER, "scale", after=self._scale))
+            stack.enter_context(wrapped(_SCALER, "unscale_", before=self._unscale))
             clear = self._clear
-            stack.enter_context(_wrapped(torch.optim.Optimizer, "zero_grad", before=clear))
-            for kind in _schedulers():
-                stack.enter_context(_wrapped(kind, "step", before=self._schedule))
-            stack.enter_context(_wrapped(torch, "manual_seed", before=lambda *_: self.note("seed")))
+            stack.enter_context(wrapped(torch.optim.Optimizer, "zero_grad", before=clear))
+            for kind in overriding("step", LRScheduler, ReduceLROnPlateau):
+                stack.enter_context(wrapped(kind, "step", before=self._schedule))
+            stack.enter_context(wrapped(torch, "manual_seed", before=lambda *_: self.note("seed")))
             yield
 
     def _scale(self, scaler: Any, result: Any) -> None:
@@ -175,7 +175,7 @@ def halved_scales() -> Iterator[None]:
         if scaler._scale is None:  # noqa: SLF001 - torch has no public name for it
             scaler._init_scale /= 2  # noqa: SLF001 - as above
 
-    with _wrapped(_SCALER, "scale", before=halve):
+    with wrapped(_SCALER, "scale", before=halve):
         yield
 
 
@@ -188,42 +188,3 @@ def held_by(optimizers: Iterable[Optional[Optimizer]]) -> list[torch.Tensor]:
     """Return the parameters that these optimizers hold."""
     known = [each for each in optimizers if isinstance(each, torch.optim.Optimizer)]
     return [each for one in known for group in one.param_groups for each in group["params"]]
-
-
-def _schedulers() -> list[Any]:
-    """Return every scheduler class with a ``step`` of its own."""
-    waiting: list[Any] = [LRScheduler, ReduceLROnPlateau]
-    found: dict[Any, None] = {}
-    while waiting:
-        kind = waiting.pop()
-        waiting += kind.__subclasses__()
-        if "step" in vars(kind):
-            found[kind] = None
-    return list(found)
-
-
-@contextmanager
-def _wrapped(
-    owner: Any,
-    name: str,
-    *,
-    before: Optional[Callable[..., None]] = None,
-    after: Optional[Callable[..., None]] = None,
-) -> Iterator[None]:
-    """Call a function with the arguments before, or with self and the result after, each call."""
-    original = vars(owner)[name]
-
-    @functools.wraps(original)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if before is not None:
-            before(*args, *kwargs.values())
-        result = original(*args, **kwargs)
-        if after is not None:
-            after(args[0], result)
-        return result
-
-    setattr(owner, name, call)
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)

@@ -11,6 +11,7 @@ from torchproof.proofs.bits import different, same
 from torchproof.proofs.events import held_by
 from torchproof.proofs.isolation import untouched
 from torchproof.proofs.optimizers import optimizer_hooks
+from torchproof.proofs.overrides import wrapped
 from torchproof.proofs.replacement import predicted
 from torchproof.proofs.rule import Skip
 from torchproof.proofs.spread import leaves_behind
@@ -71,18 +72,9 @@ def _is_drawn(bench: Bench, key: str) -> bool:
 def _preparations() -> Iterator[list[Any]]:
     """Collect what is loaded into modules and what optimizers update in the block."""
     log: list[Any] = []
-    original = torch.nn.Module.load_state_dict
-
-    def load_state_dict(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-        log.append(self)
-        return original(self, *args, **kwargs)
-
-    torch.nn.Module.load_state_dict = load_state_dict  # type: ignore[method-assign]
-    try:
-        with optimizer_hooks(after=log.append):
-            yield log
-    finally:
-        torch.nn.Module.load_state_dict = original  # type: ignore[method-assign]
+    loads = wrapped(torch.nn.Module, "load_state_dict", before=lambda *given: log.append(given[0]))
+    with loads, optimizer_hooks(after=log.append):
+        yield log
 
 
 def _given(bench: Bench, key: str) -> tuple[bool, bool]:

@@ -52,12 +52,22 @@ def makers(tensor: torch.Tensor, names: tuple[str, ...], through: tuple[str, ...
     waiting, found = [tensor.grad_fn], []
     while waiting:
         node = waiting.pop()
-        name = type(node).__name__.partition("Backward")[0]
+        name = operation(node)
         if node is not None and name in through:
-            waiting += [parent for parent, _ in node.next_functions]
+            waiting += parents(node)
         elif name in names and node not in found:
             found.append(node)
     return found
+
+
+def operation(node: Any) -> str:
+    """Name the operation that a node goes backward through."""
+    return type(node).__name__.partition("Backward")[0]
+
+
+def parents(node: Any) -> list[Any]:
+    """Return the nodes behind a node, by input; None for an input that needs no gradient."""
+    return [each for each, _ in node.next_functions]
 
 
 def roots(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
@@ -81,9 +91,9 @@ def _behind(roots: list[torch.Tensor], stop: tuple[str, ...] = ()) -> list[torch
         if node is None or node in visited:
             continue
         visited.add(node)
-        if type(node).__name__.partition("Backward")[0] in stop:
+        if operation(node) in stop:
             continue
         if hasattr(node, "variable"):
             found.append(node.variable)
-        waiting += [parent for parent, _ in node.next_functions]
+        waiting += parents(node)
     return found

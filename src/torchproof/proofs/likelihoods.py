@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from torch.distributions import Distribution
 
+from torchproof.proofs.overrides import overriding
+
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +26,7 @@ def likelihoods(hear: Hear) -> Iterator[None]:
     A mixture or a transformed distribution asks others for theirs, with other signs.
     """
     running: list[Any] = []
-    kinds = _kinds()
+    kinds = overriding("log_prob", Distribution)
     originals = [vars(kind)["log_prob"] for kind in kinds]
     for kind, original in zip(kinds, originals):
         setattr(kind, "log_prob", _heard(original, hear, running))  # noqa: B010 - mypy lets no method be replaced
@@ -57,15 +59,3 @@ def _heard(original: Any, hear: Hear, running: list[Any]) -> Any:
         return result
 
     return log_prob
-
-
-def _kinds() -> list[Any]:
-    """Return every class of distributions with a ``log_prob`` of its own."""
-    waiting: list[Any] = [Distribution]
-    found: dict[Any, None] = {}
-    while waiting:
-        kind = waiting.pop()
-        waiting += kind.__subclasses__()
-        if "log_prob" in vars(kind):
-            found[kind] = None
-    return list(found)

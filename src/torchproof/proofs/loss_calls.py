@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Optional
 
 import torch
 
+from torchproof.proofs.graph import operation
+
 
 # A view, a copy, a cast or a choice of rows changes no value.
 _TRANSPARENT = (
@@ -189,7 +191,7 @@ def _apart(logarithms: torch.Tensor, axis: int, dtype: torch.dtype) -> bool:
 def _made(node: Any, tensor: Any) -> tuple[Maker, Any]:
     moved, whole = False, True
     while node is not None:
-        name = type(node).__name__.partition("Backward")[0]
+        name = operation(node)
         if name not in _TRANSPARENT or not node.next_functions:
             break
         moved = moved or name not in ("ToCopy", "Clone", "Alias")

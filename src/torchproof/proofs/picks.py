@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import torch
 
+from torchproof.proofs.graph import operation, parents
 from torchproof.proofs.loss_calls import AFFINE, is_wrapped, maker
 from torchproof.proofs.places import user_line
 
@@ -109,7 +110,7 @@ class Picks:
         for _ in range(_NODES):
             if node in self._probabilities:
                 self.found.append(self._probabilities[node])
-            node = _only_one(node) if _name(node) in (*_ELEMENTWISE, "Squeeze") else None
+            node = _only_one(node) if operation(node) in (*_ELEMENTWISE, "Squeeze") else None
 
     def backward(self, root: Any) -> None:
         """Follow the value that backward starts at, as long as it is a sum of weighted elements."""
@@ -117,7 +118,7 @@ class Picks:
         for _ in range(_NODES):
             if node in self._from_layers:
                 self.bare.append(Bare(self._from_layers[node]))
-            node = _only_one(node) if _name(node) in _LINEAR else None
+            node = _only_one(node) if operation(node) in _LINEAR else None
 
     def _read(self, name: str, values: list[Any]) -> tuple[Optional[torch.Tensor], int]:
         """Return the tensor that is read and the axis that class ids of the batch choose on."""
@@ -164,7 +165,7 @@ def _normalised(values: torch.Tensor) -> tuple[Optional[int], bool]:
     """Return the axis of the softmax that made the values, element by element, and if in logs."""
     node, logs = values.grad_fn, False
     for _ in range(_NODES):
-        name = _name(node)
+        name = operation(node)
         logs = logs or name in ("Log", "LogSoftmax")
         if name in ("Softmax", "LogSoftmax"):
             axis = getattr(node, "_saved_dim", None)
@@ -181,9 +182,9 @@ def probability_by(values: torch.Tensor) -> str:
     """Name what made the probabilities, or logarithms of these, that a tensor holds, if it does."""
     node = values.grad_fn
     for _ in range(_NODES):
-        if _name(node) in ("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoidForward"):
-            return _name(node)
-        node = _only_one(node) if _name(node) in _GROWING else None
+        if operation(node) in ("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoidForward"):
+            return operation(node)
+        node = _only_one(node) if operation(node) in _GROWING else None
     return ""
 
 
@@ -196,19 +197,19 @@ def _differ(values: torch.Tensor, over: int, along: int) -> bool:
 def _from_learning_layer(values: torch.Tensor) -> bool:
     """Tell whether a linear layer made the values whose weights learn."""
     node = _behind_views(values.grad_fn)
-    if _name(node) == "Add":  # of a bias, where the input is not contiguous
+    if operation(node) == "Add":  # of a bias, where the input is not contiguous
         node = _behind_views(next((each for each in _inputs(node) if not _learns(each)), None))
-    return _name(node) in AFFINE and any(_learns(_behind_views(each)) for each in _inputs(node))
+    return operation(node) in AFFINE and any(_learns(_behind_views(each)) for each in _inputs(node))
 
 
 def _behind_views(node: Any) -> Any:
-    while _name(node) in (*_VIEWS, "T", "Transpose", "Expand"):
+    while operation(node) in (*_VIEWS, "T", "Transpose", "Expand"):
         node = _only_one(node)
     return node
 
 
 def _inputs(node: Any) -> list[Any]:
-    return [each for each, _ in getattr(node, "next_functions", ()) if each is not None]
+    return [each for each in parents(node) if each is not None] if node is not None else []
 
 
 def _learns(node: Any) -> bool:
@@ -219,7 +220,3 @@ def _only_one(node: Any) -> Any:
     """Return the only node behind another; None if there are several."""
     behind = _inputs(node)
     return behind[0] if len(behind) == 1 else None
-
-
-def _name(node: Any) -> str:
-    return type(node).__name__.partition("Backward")[0]

@@ -27,6 +27,7 @@ _WATCHERS = (
             "observe",
             "spent_gradients",
             "forgotten_losses",
+            "overrides",
             "events",
             "fingerprints",
             "updates",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import torch
 from torch.overrides import TorchFunctionMode
 
+from torchproof.proofs.aliases import storage
 from torchproof.proofs.places import user_line
 
 
@@ -23,8 +24,8 @@ def self_compared(bench: Bench) -> Optional[str]:
     """
     with bench.trial() as trial, _Comparisons() as seen:
         trial.step()
-        memory = {_memory(each) for each in trial.given.values()}
-    return next((line for tensor, line in seen.found if _memory(tensor) in memory), None)
+        memory = {storage(each) for each in trial.given.values()}
+    return next((line for tensor, line in seen.found if storage(tensor) in memory), None)
 
 
 class _Comparisons(TorchFunctionMode):
@@ -52,8 +53,3 @@ def _is_same(one: torch.Tensor, other: Any) -> bool:
 
 def _part(tensor: torch.Tensor) -> tuple[Any, ...]:
     return tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride()
-
-
-def _memory(tensor: torch.Tensor) -> int:
-    strided = tensor.layout == torch.strided and not tensor.is_nested
-    return tensor.untyped_storage().data_ptr() if strided else id(tensor)

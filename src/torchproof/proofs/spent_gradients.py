@@ -11,6 +11,7 @@ import torch
 
 from torchproof.proofs.dispatched import memory
 from torchproof.proofs.places import user_line
+from torchproof.proofs.trees import tensors
 
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ class SpentGradients:
             self._replaced(args[0], args[1], call)
         if name in SILENT:
             return
-        written = tensors_in(args[:1]) if _writes(name) else []
-        for each in tensors_in(args):
+        written = tensors(args[:1]) if _writes(name) else []
+        for each in tensors(args):
             key = memory(each)
             if key in self._spent:
                 write = any(each is one for one in written)
@@ -112,12 +113,3 @@ def _judged(spent: _Spent) -> Optional[Rewrite]:
     )
     kept = there and (not left or bool(spent.gradient.any()))
     return Rewrite(spent.parameter, call, location, not kept) if left or kept else None
-
-
-def tensors_in(values: Iterable[Any]) -> list[torch.Tensor]:
-    """Return the tensors among the values and in lists and tuples among them."""
-    found: list[torch.Tensor] = []
-    for value in values:
-        several = value if isinstance(value, (list, tuple)) else (value,)
-        found += [each for each in several if isinstance(each, torch.Tensor)]
-    return found

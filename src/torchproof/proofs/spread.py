@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from torchproof.proofs.graph import operation, parents
+
 
 # What a function mode meets where ``.grad`` is read.
 GRADIENT: Any = vars(torch._C.TensorBase)["grad"].__get__  # noqa: SLF001 - torch has no public name
@@ -36,12 +38,12 @@ def spread(root: torch.Tensor) -> Spread:
         node = waiting.pop()
         if node is not None and node not in terms:
             terms.add(node)
-            (waiting if _sums(node) else behind).extend(_parents(node))
+            (waiting if _sums(node) else behind).extend(parents(node))
     while behind:
         node = behind.pop()
         if node is not None and node not in bent:
             bent.add(node)
-            behind.extend(_parents(node))
+            behind.extend(parents(node))
     return Spread(frozenset(terms), frozenset(bent))
 
 
@@ -53,14 +55,10 @@ def leaves_behind(tensor: torch.Tensor) -> list[torch.Tensor]:
     return [node.variable for node in nodes if hasattr(node, "variable")]
 
 
-def _parents(node: Any) -> list[Any]:
-    return [each for each, _ in node.next_functions]
-
-
 def _sums(node: Any) -> bool:
     """Tell whether a node adds, or multiplies by what does not learn."""
-    name, parents = type(node).__name__.partition("Backward")[0], _parents(node)
+    name, behind = operation(node), parents(node)
     if name in ("Mul", "Div"):
-        learning = [at for at, each in enumerate(parents) if each is not None]
+        learning = [at for at, each in enumerate(behind) if each is not None]
         return len(learning) == 1 and (name == "Mul" or learning == [0])
     return name in _SUMS

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from torchproof.proofs.dispatched import memory
-from torchproof.proofs.spent_gradients import SILENT, tensors_in
+from torchproof.proofs.spent_gradients import SILENT
+from torchproof.proofs.trees import tensors
 
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class UnreadGradients:
         """Note what a torch function reads."""
         self._listens |= name in _LISTENING
         if self._passes and name not in SILENT:
-            self.read(tensors_in(args))
+            self.read(tensors(args))
 
     def read(self, tensors: Iterable[Optional[torch.Tensor]]) -> None:
         """Note that these tensors are read."""
