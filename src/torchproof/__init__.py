@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from torchproof.contracts.lock import Architecture
     from torchproof.proofs.finding import Cost, Finding
     from torchproof.proofs.overfit import Overfit, overfit
+    from torchproof.proofs.process.seeds import fix_seed
     from torchproof.proofs.prove import Proof, prove
     from torchproof.proofs.rule import Rule, rules
-    from torchproof.proofs.seeds import fix_seed
     from torchproof.proofs.trainee import Trainee
     from torchproof.proofs.weights import constant_weights, set_constant_weights
 
@@ -60,7 +60,7 @@ _HOMES = {
     "Trainee": "proofs.trainee",
     "architecture": "contracts.architecture",
     "constant_weights": "proofs.weights",
-    "fix_seed": "proofs.seeds",
+    "fix_seed": "proofs.process.seeds",
     "from_lightning": "adapters.lightning",
     "from_trainer": "adapters.huggingface",
     "overfit": "proofs.overfit",

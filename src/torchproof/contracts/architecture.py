@@ -19,9 +19,9 @@ from torchproof.contracts.model import Operations, Probe
 from torchproof.contracts.probe import Subject, probe
 from torchproof.contracts.watch import Watch
 from torchproof.errors import UsageError
-from torchproof.proofs.inference import Arguments
-from torchproof.proofs.isolation import untouched
-from torchproof.proofs.trees import map_tensors
+from torchproof.proofs.process.isolation import untouched
+from torchproof.proofs.step.inference import Arguments
+from torchproof.proofs.tensors.trees import map_tensors
 
 
 if TYPE_CHECKING:

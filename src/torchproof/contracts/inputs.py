@@ -25,8 +25,8 @@ import torch
 from torchproof.contracts.fill import integers
 from torchproof.contracts.model import Input
 from torchproof.errors import UsageError
-from torchproof.proofs.inference import Arguments
-from torchproof.proofs.trees import map_tensors, named_tensors
+from torchproof.proofs.step.inference import Arguments
+from torchproof.proofs.tensors.trees import map_tensors, named_tensors
 
 
 SCALED = ("numbers", "positive")

@@ -24,14 +24,14 @@ from torchproof.contracts.model import Case, Input, Operations, Probe
 from torchproof.contracts.training import constants, facts, rehearse
 from torchproof.contracts.watch import Watch
 from torchproof.errors import UsageError
-from torchproof.proofs.seeds import fix_seed
-from torchproof.proofs.trees import named_tensors
+from torchproof.proofs.process.seeds import fix_seed
+from torchproof.proofs.tensors.trees import named_tensors
 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from torchproof.proofs.inference import Arguments
+    from torchproof.proofs.step.inference import Arguments
 
 AS_GIVEN = Size()
 SCALES = (1, 30, 1000)

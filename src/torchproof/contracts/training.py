@@ -17,13 +17,13 @@ from torchproof.contracts.answers import weighted_sum
 from torchproof.contracts.copies import copied
 from torchproof.contracts.model import Constant, Operations
 from torchproof.contracts.watch import Watch
-from torchproof.proofs.seeds import fix_seed
+from torchproof.proofs.process.seeds import fix_seed
 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from torchproof.proofs.inference import Arguments
+    from torchproof.proofs.step.inference import Arguments
 
 _PASSES = 8  # a layer that is skipped half of the time is missed once in 256
 _LEARNED = ("running_mean", "running_var", "num_batches_tracked")

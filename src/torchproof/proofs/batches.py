@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 import torch
 
-from torchproof.proofs.bits import distinct
 from torchproof.proofs.rule import Skip
+from torchproof.proofs.tensors.bits import distinct
+from torchproof.proofs.tensors.trees import clone, map_tensors, named_tensors
 from torchproof.proofs.trainee import at, field_names
-from torchproof.proofs.trees import clone, map_tensors, named_tensors
 
 
 if TYPE_CHECKING:

@@ -9,17 +9,17 @@ from math import isnan
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from torchproof.errors import UsageError
-from torchproof.proofs.bits import different, distance
-from torchproof.proofs.compiled import interpreted
 from torchproof.proofs.finding import Cost, listed
-from torchproof.proofs.isolation import untouched
-from torchproof.proofs.observation import Observation
-from torchproof.proofs.observe import observe
-from torchproof.proofs.optimizers import optimizer_hooks, optimizers_built
+from torchproof.proofs.process.compiled import interpreted
+from torchproof.proofs.process.isolation import untouched
+from torchproof.proofs.process.seeds import fix_seed
 from torchproof.proofs.rule import Skip
-from torchproof.proofs.seeds import fix_seed
+from torchproof.proofs.step.observation import Observation
+from torchproof.proofs.step.observe import observe
+from torchproof.proofs.step.optimizers import optimizer_hooks, optimizers_built
+from torchproof.proofs.step.trial import Trial, parameters
+from torchproof.proofs.tensors.bits import different, distance
 from torchproof.proofs.trainee import Trainee
-from torchproof.proofs.trial import Trial, parameters
 
 
 if TYPE_CHECKING:

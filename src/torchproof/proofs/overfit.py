@@ -16,19 +16,19 @@ import torch
 
 from torchproof.errors import UsageError
 from torchproof.proofs.bench import Bench
-from torchproof.proofs.bits import different, same
-from torchproof.proofs.isolation import untouched
-from torchproof.proofs.optimizers import optimizer_hooks
+from torchproof.proofs.process.isolation import untouched
 from torchproof.proofs.progress import progress
 from torchproof.proofs.prove import prove
 from torchproof.proofs.rule import Skip
-from torchproof.proofs.trees import main_output, named_tensors
+from torchproof.proofs.step.optimizers import optimizer_hooks
+from torchproof.proofs.tensors.bits import different, same
+from torchproof.proofs.tensors.trees import main_output, named_tensors
 
 
 if TYPE_CHECKING:
     from torchproof.proofs.finding import Finding
+    from torchproof.proofs.step.trial import Trial
     from torchproof.proofs.trainee import Trainee
-    from torchproof.proofs.trial import Trial
 
 # "Learned" and "wrong" lie far apart, so that nothing between the two is judged.
 _LEARNED = 0.2

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 from torchproof.errors import UsageError
 from torchproof.proofs.bench import Bench
-from torchproof.proofs.computed_once import RULE, computed_once, never_learned
-from torchproof.proofs.isolation import untouched
+from torchproof.proofs.parameters.computed_once import RULE, computed_once, never_learned
+from torchproof.proofs.process.isolation import untouched
+from torchproof.proofs.process.warned import shown_once
 from torchproof.proofs.rule import Skip, check_names, chosen
-from torchproof.proofs.warned import shown_once
 
 
 if TYPE_CHECKING:

@@ -26,19 +26,19 @@ import torch
 from torch.optim import lr_scheduler
 
 from torchproof.proofs.bench import Bench
-from torchproof.proofs.isolation import untouched
-from torchproof.proofs.optimizers import optimizer_hooks
+from torchproof.proofs.process.isolation import untouched
+from torchproof.proofs.process.seeds import fix_seed
 from torchproof.proofs.rule import Skip
-from torchproof.proofs.seeds import fix_seed
-from torchproof.proofs.trees import clone, named_tensors
-from torchproof.proofs.trial import state_tensors
+from torchproof.proofs.step.optimizers import optimizer_hooks
+from torchproof.proofs.step.trial import state_tensors
+from torchproof.proofs.tensors.trees import clone, named_tensors
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from torchproof.proofs.step.trial import Trial
     from torchproof.proofs.trainee import Trainee
-    from torchproof.proofs.trial import Trial
 
 STEPS = 5
 

@@ -198,7 +198,7 @@ def _updates(after: Callable[[Any], Any]) -> Iterator[None]:
     if find_spec("torch") is None:
         yield
         return
-    from torchproof.proofs.optimizers import optimizer_hooks
+    from torchproof.proofs.step.optimizers import optimizer_hooks
 
     with optimizer_hooks(after=after):
         yield

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import torch
 
-from torchproof.proofs.accumulated import divided_twice
 from torchproof.proofs.batches import parted
-from torchproof.proofs.bits import same
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.optimizers import optimizer_hooks
-from torchproof.proofs.probe import undisturbed
+from torchproof.proofs.parameters.accumulated import divided_twice
+from torchproof.proofs.prediction.probe import undisturbed
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.trees import named_tensors
-from torchproof.proofs.trial import parameters
+from torchproof.proofs.step.optimizers import optimizer_hooks
+from torchproof.proofs.step.trial import parameters
+from torchproof.proofs.tensors.bits import same
+from torchproof.proofs.tensors.trees import named_tensors
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torchproof.proofs.accumulated import Shares
     from torchproof.proofs.bench import Bench
+    from torchproof.proofs.parameters.accumulated import Shares
 
 ID = "accumulation-parity"
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
 
-from torchproof.proofs.answers import answers, behind
 from torchproof.proofs.batches import row_from
-from torchproof.proofs.bits import distance, same
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.relations import check_squares, has_a_context, has_a_graph, has_pairs
-from torchproof.proofs.replacement import (
+from torchproof.proofs.labels.relations import check_squares, has_a_context, has_a_graph, has_pairs
+from torchproof.proofs.prediction.answers import answers, behind
+from torchproof.proofs.prediction.replacement import (
     Unrounded,
     all_rows,
     persists,
@@ -20,10 +18,12 @@ from torchproof.proofs.replacement import (
     restored,
     widen,
 )
+from torchproof.proofs.process.places import defined_at
+from torchproof.proofs.process.seeds import fix_seed
+from torchproof.proofs.process.trail import Mark, parting, trail
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.seeds import fix_seed
-from torchproof.proofs.trail import Mark, parting, trail
-from torchproof.proofs.trees import map_tensors, named_tensors
+from torchproof.proofs.tensors.bits import distance, same
+from torchproof.proofs.tensors.trees import map_tensors, named_tensors
 
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import torch
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.trial import Trial
+    from torchproof.proofs.step.trial import Trial
 
 ID = "batch-independence"
 _ORDINAL = {0: "first", -1: "last"}

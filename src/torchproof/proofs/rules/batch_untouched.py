@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from torchproof.proofs.aliases import labels_in_the_inputs
-from torchproof.proofs.bits import different, distance
 from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.labels.aliases import labels_in_the_inputs
 from torchproof.proofs.rule import rule
-from torchproof.proofs.trees import clone, named_tensors
+from torchproof.proofs.tensors.bits import different, distance
+from torchproof.proofs.tensors.trees import clone, named_tensors
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.trial import Trial
+    from torchproof.proofs.step.trial import Trial
 
 ID = "batch-untouched"
 

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import torch
 
-from torchproof.proofs.bits import distance, same
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.inference import Arguments, call_in_eval
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.probe import module_at
-from torchproof.proofs.promoted import SHRINKS
-from torchproof.proofs.replacement import persists, restored, widen
+from torchproof.proofs.prediction.probe import module_at
+from torchproof.proofs.prediction.promoted import SHRINKS
+from torchproof.proofs.prediction.replacement import persists, restored, widen
+from torchproof.proofs.process.places import defined_at
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.sequences import sequence
-from torchproof.proofs.stepwise import Parting, parting_of_ways
-from torchproof.proofs.trees import main_output
+from torchproof.proofs.sequences.sequences import sequence
+from torchproof.proofs.sequences.stepwise import Parting, parting_of_ways
+from torchproof.proofs.step.inference import Arguments, call_in_eval
+from torchproof.proofs.tensors.bits import distance, same
+from torchproof.proofs.tensors.trees import main_output
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.sequences import Sequence
+    from torchproof.proofs.sequences.sequences import Sequence
 
 ID = "cache-parity"
 _CACHES = ("cache", "past")

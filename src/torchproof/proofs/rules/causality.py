@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.own_units import in_its_own_unit
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.sequences import along_the_other_axis, leak, sequence, where
+from torchproof.proofs.sequences.own_units import in_its_own_unit
+from torchproof.proofs.sequences.sequences import along_the_other_axis, leak, sequence, where
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.sequences import Sequence
+    from torchproof.proofs.sequences.sequences import Sequence
 
 ID = "causality"
 

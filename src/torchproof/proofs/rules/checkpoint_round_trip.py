@@ -5,16 +5,16 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from torchproof.proofs.attributes import plain_attributes, unlike, unsaved_buffers
-from torchproof.proofs.bits import distance, same
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.isolation import untouched
-from torchproof.proofs.lost_ties import lost_ties
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.replacement import predicted
+from torchproof.proofs.parameters.lost_ties import lost_ties
+from torchproof.proofs.prediction.replacement import predicted
+from torchproof.proofs.prediction.traced import Passed, Trace, parting, traced, with_state
+from torchproof.proofs.process.isolation import untouched
+from torchproof.proofs.process.places import defined_at
+from torchproof.proofs.process.seeds import fix_seed
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.seeds import fix_seed
-from torchproof.proofs.traced import Passed, Trace, parting, traced, with_state
+from torchproof.proofs.tensors.attributes import plain_attributes, unlike, unsaved_buffers
+from torchproof.proofs.tensors.bits import distance, same
 
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import torch
 
     from torchproof.proofs.bench import Bench
+    from torchproof.proofs.step.trial import Trial
     from torchproof.proofs.trainee import Trainee
-    from torchproof.proofs.trial import Trial
 
     States = dict[str, dict[str, torch.Tensor]]
 

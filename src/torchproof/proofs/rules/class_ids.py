@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any, Optional
 import torch
 
 from torchproof.proofs.batches import another_row, parted, row_from
-from torchproof.proofs.bits import distinct, elements_that_differ
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.loss_calls import rounding
-from torchproof.proofs.pairing import aligned, label_changes
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.probe import module_at, probe, substituted, undisturbed
-from torchproof.proofs.replacement import predicted, restored
+from torchproof.proofs.prediction.pairing import aligned, label_changes
+from torchproof.proofs.prediction.probe import module_at, probe, substituted, undisturbed
+from torchproof.proofs.prediction.replacement import predicted, restored
+from torchproof.proofs.process.places import defined_at
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.trees import main_output
+from torchproof.proofs.step.loss_calls import rounding
+from torchproof.proofs.tensors.bits import distinct, elements_that_differ
+from torchproof.proofs.tensors.trees import main_output
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.probe import Call
+    from torchproof.proofs.prediction.probe import Call
 
 ID = "class-ids"
 _PER_CLASS = len(("rows", "classes"))

@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from torchproof.proofs.compiled import compiled_part
-from torchproof.proofs.drawings import drawings
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.promoted import SHRINKS
-from torchproof.proofs.replacement import widen
+from torchproof.proofs.prediction.promoted import SHRINKS
+from torchproof.proofs.prediction.replacement import widen
+from torchproof.proofs.prediction.scripted import parted_from_its_code
+from torchproof.proofs.process.compiled import compiled_part
+from torchproof.proofs.process.drawings import drawings
+from torchproof.proofs.process.places import defined_at
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.scripted import parted_from_its_code
-from torchproof.proofs.trial import largest_eps
+from torchproof.proofs.step.trial import largest_eps
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.compiled import Compiled
-    from torchproof.proofs.scripted import Parted
+    from torchproof.proofs.prediction.scripted import Parted
+    from torchproof.proofs.process.compiled import Compiled
 
 ID = "compile-parity"
 

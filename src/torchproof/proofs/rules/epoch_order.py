@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from torch.utils.data import DataLoader, IterableDataset, Sampler
 
-from torchproof.proofs.drawings import drawings
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.fingerprints import digest
+from torchproof.proofs.process.drawings import drawings
+from torchproof.proofs.process.fingerprints import digest
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.trees import named_tensors
+from torchproof.proofs.tensors.trees import named_tensors
 
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torchproof.proofs.attributes import kept, plain_attributes, unlike
-from torchproof.proofs.bits import different, distance
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.places import defined_at
+from torchproof.proofs.process.places import defined_at
+from torchproof.proofs.process.seeds import kept_random_state
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.seeds import kept_random_state
-from torchproof.proofs.trial import parameters
+from torchproof.proofs.step.trial import parameters
+from torchproof.proofs.tensors.attributes import kept, plain_attributes, unlike
+from torchproof.proofs.tensors.bits import different, distance
 
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import torch
 
     from torchproof.proofs.bench import Bench
+    from torchproof.proofs.step.trial import Trial
     from torchproof.proofs.trainee import Trainee
-    from torchproof.proofs.trial import Trial
 
 ID = "evaluation-is-a-no-op"
 

@@ -7,15 +7,15 @@ from math import fsum, isfinite, nan
 from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 
 from torchproof.proofs.batches import Parted, parted
-from torchproof.proofs.drawings import Drawing, drawings
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.randomness import DROPOUT
-from torchproof.proofs.replacement import restored
+from torchproof.proofs.prediction.replacement import restored
+from torchproof.proofs.process.drawings import Drawing, drawings
+from torchproof.proofs.process.places import defined_at
+from torchproof.proofs.process.randomness import DROPOUT
+from torchproof.proofs.process.seeds import fix_seed
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.seeds import fix_seed
-from torchproof.proofs.trees import map_tensors
-from torchproof.proofs.trial import largest_eps
+from torchproof.proofs.step.trial import largest_eps
+from torchproof.proofs.tensors.trees import map_tensors
 
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.trial import Trial
+    from torchproof.proofs.step.trial import Trial
 
     Evaluated = Callable[[list[int]], float]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Optional
 
-from torchproof.proofs.bits import different
-from torchproof.proofs.chronology import (
+from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.rule import rule
+from torchproof.proofs.step.chronology import (
     already_used,
     backward_after,
     last_before,
@@ -16,26 +17,25 @@ from torchproof.proofs.chronology import (
     used_later,
     used_unclipped,
 )
-from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.loss_scales import dependent_on_scale
-from torchproof.proofs.rule import rule
-from torchproof.proofs.schedule_order import (
+from torchproof.proofs.step.loss_scales import dependent_on_scale
+from torchproof.proofs.step.schedule_order import (
     ID,
     disorder,
     schedule_first,
     schedule_repeated,
     schedule_while_accumulating,
 )
-from torchproof.proofs.trial import parameters
+from torchproof.proofs.step.trial import parameters
+from torchproof.proofs.tensors.bits import different
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.events import Event
-    from torchproof.proofs.observation import Observation
-    from torchproof.proofs.spent_gradients import Rewrite
+    from torchproof.proofs.step.events import Event
+    from torchproof.proofs.step.observation import Observation
+    from torchproof.proofs.step.spent_gradients import Rewrite
 
     Check = Callable[[Observation, list[Event]], Iterator[Finding]]
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Optional
 import torch
 
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.places import place
+from torchproof.proofs.process.places import place
+from torchproof.proofs.process.warned import warned
 from torchproof.proofs.rule import rule
-from torchproof.proofs.trial import parameters
-from torchproof.proofs.warned import warned
+from torchproof.proofs.step.trial import parameters
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.events import Event
-    from torchproof.proofs.observation import Observation
-    from torchproof.proofs.warned import Warned
+    from torchproof.proofs.process.warned import Warned
+    from torchproof.proofs.step.events import Event
+    from torchproof.proofs.step.observation import Observation
 
 ID = "finite-gradients"
 

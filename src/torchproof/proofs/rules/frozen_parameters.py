@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from torchproof.proofs.bits import different, distance
-from torchproof.proofs.events import held_by
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.rule import rule
-from torchproof.proofs.trial import parameters
+from torchproof.proofs.step.events import held_by
+from torchproof.proofs.step.trial import parameters
+from torchproof.proofs.tensors.bits import different, distance
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observation import Observation
+    from torchproof.proofs.step.observation import Observation
 
 ID = "frozen-parameters"
 _STATISTICS = ("running_mean", "running_var")

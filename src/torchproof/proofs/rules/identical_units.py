@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import torch
 
 from torchproof.proofs.bench import CALLS
-from torchproof.proofs.copies import copied_modules
 from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.parameters.copies import copied_modules
 from torchproof.proofs.rule import rule
-from torchproof.proofs.trial import parameters
-from torchproof.proofs.updates import watch_updates
+from torchproof.proofs.step.trial import parameters
+from torchproof.proofs.step.updates import watch_updates
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observation import Observation
+    from torchproof.proofs.step.observation import Observation
 
 ID = "identical-units"
 _LAYERS = (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observation import Operand, Operation
+    from torchproof.proofs.step.observation import Operand, Operation
 
 ID = "implicit-broadcast"
 

@@ -6,16 +6,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Callable
 
 from torchproof.proofs.batches import Parted, another_row, parted, plain_tensors, row_from
-from torchproof.proofs.bits import distance, elements_that_differ, same
-from torchproof.proofs.drawings import drawings
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.pairing import aligned, label_changes
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.probe import Call, Probe, probe, undisturbed, watch
-from torchproof.proofs.randomness import NOISE
-from torchproof.proofs.replacement import disturb
+from torchproof.proofs.prediction.pairing import aligned, label_changes
+from torchproof.proofs.prediction.probe import Call, Probe, probe, undisturbed, watch
+from torchproof.proofs.prediction.replacement import disturb
+from torchproof.proofs.process.drawings import drawings
+from torchproof.proofs.process.places import defined_at
+from torchproof.proofs.process.randomness import NOISE
+from torchproof.proofs.process.seeds import fix_seed
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.seeds import fix_seed
+from torchproof.proofs.tensors.bits import distance, elements_that_differ, same
 
 
 if TYPE_CHECKING:

@@ -12,17 +12,17 @@ from torchproof.proofs.batches import (
     plain_tensors,
     reversed_rows,
 )
-from torchproof.proofs.bits import different, distinct, not_finite, same
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.given_twice import given_twice
-from torchproof.proofs.inference import call_in_eval
-from torchproof.proofs.noise import after_a_step, compared_one_by_one, given_instead
-from torchproof.proofs.pairing import aligned
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.probe import Call, module_at, probe, undisturbed
-from torchproof.proofs.replacement import about, disturb, predicted, restored
+from torchproof.proofs.labels.given_twice import given_twice
+from torchproof.proofs.labels.noise import after_a_step, compared_one_by_one, given_instead
+from torchproof.proofs.prediction.pairing import aligned
+from torchproof.proofs.prediction.probe import Call, module_at, probe, undisturbed
+from torchproof.proofs.prediction.replacement import about, disturb, predicted, restored
+from torchproof.proofs.process.places import defined_at
+from torchproof.proofs.process.seeds import fix_seed
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.seeds import fix_seed
+from torchproof.proofs.step.inference import call_in_eval
+from torchproof.proofs.tensors.bits import different, distinct, not_finite, same
 
 
 if TYPE_CHECKING:

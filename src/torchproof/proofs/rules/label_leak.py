@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, Optional
 import torch
 
 from torchproof.proofs.batches import parted, plain_tensors
-from torchproof.proofs.bits import distance, elements_that_differ, same
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.inference import call_in_eval
-from torchproof.proofs.other_labels import may_be_noisy, other_labels, rows_told
-from torchproof.proofs.pairing import LabelChange, aligned, label_changes
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.probe import Call, module_at, probe, undisturbed, watch
-from torchproof.proofs.randomness import DROPOUT
-from torchproof.proofs.replacement import about, predicted, restored
+from torchproof.proofs.labels.other_labels import may_be_noisy, other_labels, rows_told
+from torchproof.proofs.labels.shown_labels import scores_read_it
+from torchproof.proofs.prediction.pairing import LabelChange, aligned, label_changes
+from torchproof.proofs.prediction.probe import Call, module_at, probe, undisturbed, watch
+from torchproof.proofs.prediction.replacement import about, predicted, restored
+from torchproof.proofs.process.places import defined_at
+from torchproof.proofs.process.randomness import DROPOUT
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.shown_labels import scores_read_it
+from torchproof.proofs.step.inference import call_in_eval
+from torchproof.proofs.tensors.bits import distance, elements_that_differ, same
 
 
 if TYPE_CHECKING:

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, Optional
 import torch
 
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.inner_scores import inner_sequences
-from torchproof.proofs.losses_seen import loss_line
-from torchproof.proofs.probe import undisturbed
+from torchproof.proofs.prediction.probe import undisturbed
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.sequences import leak, sequence, uses_its_own, uses_the_past
+from torchproof.proofs.sequences.inner_scores import inner_sequences
+from torchproof.proofs.sequences.sequences import leak, sequence, uses_its_own, uses_the_past
+from torchproof.proofs.step.losses_seen import loss_line
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.sequences import Sequence
+    from torchproof.proofs.sequences.sequences import Sequence
 
 ID = "label-positions"
 _DIMS = len(("rows", "positions", "classes"))

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Optional
 import torch
 
 from torchproof.proofs.batches import another_row, parted, reversed_rows
-from torchproof.proofs.bits import different, distinct
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.losses_seen import OF_CLASSES, loss_line, losses_of_outputs
-from torchproof.proofs.own_targets import own_target
-from torchproof.proofs.pairing import aligned, label_changes
-from torchproof.proofs.probe import probe, undisturbed
+from torchproof.proofs.labels.own_targets import own_target
+from torchproof.proofs.prediction.pairing import aligned, label_changes
+from torchproof.proofs.prediction.probe import probe, undisturbed
 from torchproof.proofs.rule import rule
-from torchproof.proofs.trial import parameters
+from torchproof.proofs.step.losses_seen import OF_CLASSES, loss_line, losses_of_outputs
+from torchproof.proofs.step.trial import parameters
+from torchproof.proofs.tensors.bits import different, distinct
 
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from torchproof.proofs.batches import Parted
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observation import Operation
-    from torchproof.proofs.probe import Probe
+    from torchproof.proofs.prediction.probe import Probe
+    from torchproof.proofs.step.observation import Operation
 
 ID = "labels-used"
 

@@ -6,15 +6,15 @@ import math
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.loss_calls import LossCall, affine
 from torchproof.proofs.rule import rule
+from torchproof.proofs.step.loss_calls import LossCall, affine
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observation import Observation
+    from torchproof.proofs.step.observation import Observation
 
 ID = "loss-input"
 _PROBABILITIES = ("Softmax", "Sigmoid")

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torchproof.proofs.bench import CALLS
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.promoted import SHRINKS, Promoted, promoted
+from torchproof.proofs.prediction.promoted import SHRINKS, Promoted, promoted
 from torchproof.proofs.rule import rule
-from torchproof.proofs.trial import parameters
+from torchproof.proofs.step.trial import parameters
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observation import Observation
-    from torchproof.proofs.updates import Move
+    from torchproof.proofs.step.observation import Observation
+    from torchproof.proofs.step.updates import Move
 
 ID = "lost-update"
 _UPDATES = 2

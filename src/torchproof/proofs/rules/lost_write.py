@@ -10,15 +10,15 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.rule import rule
-from torchproof.proofs.writes import writes
+from torchproof.proofs.step.writes import writes
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
+    from torchproof.proofs.step.writes import Write, Writes
     from torchproof.proofs.trainee import Trainee
-    from torchproof.proofs.writes import Write, Writes
 
 ID = "lost-write"
 

@@ -6,14 +6,14 @@ from collections import Counter
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from torchproof.proofs.bits import different
-from torchproof.proofs.events import held_by
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.forgotten_losses import forgotten
-from torchproof.proofs.optimizers import optimizer_hooks
+from torchproof.proofs.parameters.forgotten_losses import forgotten
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.step_calls import may_step_others
-from torchproof.proofs.trial import parameters
+from torchproof.proofs.step.events import held_by
+from torchproof.proofs.step.optimizers import optimizer_hooks
+from torchproof.proofs.step.step_calls import may_step_others
+from torchproof.proofs.step.trial import parameters
+from torchproof.proofs.tensors.bits import different
 
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.forgotten_losses import Forgotten
-    from torchproof.proofs.observation import Observation
+    from torchproof.proofs.parameters.forgotten_losses import Forgotten
+    from torchproof.proofs.step.observation import Observation
 
 ID = "missing-update"
 # Longer than gradients are accumulated for, or a critic is trained alone, on one batch.

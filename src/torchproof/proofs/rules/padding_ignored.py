@@ -6,17 +6,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torchproof.proofs.batches import parted, plain_tensors
-from torchproof.proofs.bits import distinct
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.losses_seen import loss_line
-from torchproof.proofs.padding_ids import Read, counted_by_id, read_by_attention
-from torchproof.proofs.paddings import Padding, end_not_asked, ends, padding
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.probe import undisturbed
-from torchproof.proofs.replacement import persists
+from torchproof.proofs.prediction.probe import undisturbed
+from torchproof.proofs.prediction.replacement import persists
+from torchproof.proofs.process.places import defined_at
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.sequences import sequence
-from torchproof.proofs.shortened import moved_by_less
+from torchproof.proofs.sequences.padding_ids import Read, counted_by_id, read_by_attention
+from torchproof.proofs.sequences.paddings import Padding, end_not_asked, ends, padding
+from torchproof.proofs.sequences.sequences import sequence
+from torchproof.proofs.sequences.shortened import moved_by_less
+from torchproof.proofs.step.losses_seen import loss_line
+from torchproof.proofs.tensors.bits import distinct
 
 
 if TYPE_CHECKING:

@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Optional
 
 import torch
 
-from torchproof.proofs.bits import different
-from torchproof.proofs.computed_once import computed_once, never_learned
-from torchproof.proofs.deliberate import frozen_by_mode, idle_models, marked_untrained
-from torchproof.proofs.dropped import results_dropped
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.forgotten_losses import forgotten
-from torchproof.proofs.forgotten_models import forgotten_models
-from torchproof.proofs.lost_terms import lost_terms
-from torchproof.proofs.passing import made_anew
-from torchproof.proofs.plain_leaves import plain_leaves
+from torchproof.proofs.parameters.computed_once import computed_once, never_learned
+from torchproof.proofs.parameters.deliberate import frozen_by_mode, idle_models, marked_untrained
+from torchproof.proofs.parameters.dropped import results_dropped
+from torchproof.proofs.parameters.forgotten_losses import forgotten
+from torchproof.proofs.parameters.forgotten_models import forgotten_models
+from torchproof.proofs.parameters.lost_terms import lost_terms
+from torchproof.proofs.parameters.passing import made_anew
+from torchproof.proofs.parameters.plain_leaves import plain_leaves
+from torchproof.proofs.parameters.unreached import by_chance, told_apart
 from torchproof.proofs.rule import rule
-from torchproof.proofs.trial import parameters
-from torchproof.proofs.unreached import by_chance, told_apart
+from torchproof.proofs.step.trial import parameters
+from torchproof.proofs.tensors.bits import different
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observation import Observation
+    from torchproof.proofs.step.observation import Observation
 
 ID = "parameter-sets"
 

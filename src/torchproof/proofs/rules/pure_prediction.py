@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable
 
-from torchproof.proofs.augmented import augmentation
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.purity import evaluation, purity
+from torchproof.proofs.prediction.augmented import augmentation
+from torchproof.proofs.prediction.purity import evaluation, purity
+from torchproof.proofs.process.places import defined_at
 from torchproof.proofs.rule import rule
-from torchproof.proofs.trial import Trial
+from torchproof.proofs.step.trial import Trial
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.purity import Purity
+    from torchproof.proofs.prediction.purity import Purity
 
 ID = "pure-prediction"
 

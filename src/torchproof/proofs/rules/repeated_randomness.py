@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from torchproof.proofs.batches import parted
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.observe import observe
-from torchproof.proofs.randomness import DROPOUT
+from torchproof.proofs.process.randomness import DROPOUT
 from torchproof.proofs.rule import rule
-from torchproof.proofs.trees import map_tensors, named_tensors
+from torchproof.proofs.step.observe import observe
+from torchproof.proofs.tensors.trees import map_tensors, named_tensors
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observation import Observation
-    from torchproof.proofs.randomness import Draw
+    from torchproof.proofs.process.randomness import Draw
+    from torchproof.proofs.step.observation import Observation
 
 ID = "repeated-randomness"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional
 
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.replicas import Replicas, replicas
+from torchproof.proofs.parallel.replicas import Replicas, replicas
 from torchproof.proofs.rule import rule
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import torch
 
-from torchproof.proofs.bits import different
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.fingerprints import Print, digest, fingerprints, first_difference
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.randomness import RANDOM
+from torchproof.proofs.process.fingerprints import Print, digest, fingerprints, first_difference
+from torchproof.proofs.process.places import defined_at
+from torchproof.proofs.process.randomness import RANDOM
 from torchproof.proofs.rule import rule
-from torchproof.proofs.trees import named_tensors
+from torchproof.proofs.tensors.bits import different
+from torchproof.proofs.tensors.trees import named_tensors
 
 
 if TYPE_CHECKING:

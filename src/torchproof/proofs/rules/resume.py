@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from torchproof.proofs.attributes import kept, plain_attributes, unlike, unsaved_buffers
-from torchproof.proofs.averages import is_moving_average
-from torchproof.proofs.bits import different
-from torchproof.proofs.events import held_by
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.memories import remembered, without_memory
-from torchproof.proofs.optimizers import optimizer_hooks
-from torchproof.proofs.places import defined_at
+from torchproof.proofs.parameters.averages import is_moving_average
+from torchproof.proofs.parameters.memories import remembered, without_memory
+from torchproof.proofs.process.places import defined_at
 from torchproof.proofs.rule import rule
+from torchproof.proofs.step.events import held_by
+from torchproof.proofs.step.optimizers import optimizer_hooks
+from torchproof.proofs.tensors.attributes import kept, plain_attributes, unlike, unsaved_buffers
+from torchproof.proofs.tensors.bits import different
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.trial import Trial
-    from torchproof.proofs.updates import Update
+    from torchproof.proofs.step.trial import Trial
+    from torchproof.proofs.step.updates import Update
 
 ID = "resume"
 # Each costs nine steps.

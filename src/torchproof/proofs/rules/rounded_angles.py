@@ -9,14 +9,14 @@ import torch
 
 from torchproof.proofs.finding import Finding
 from torchproof.proofs.rule import rule
-from torchproof.proofs.shadows import rounded_turns
+from torchproof.proofs.step.shadows import rounded_turns
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.shadows import Turn
+    from torchproof.proofs.step.shadows import Turn
 
 ID = "rounded-angles"
 _BOTH = (torch.sin, torch.cos)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from torchproof.proofs.batches import parted
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.replacement import all_rows, predicted, restored
+from torchproof.proofs.prediction.replacement import all_rows, predicted, restored
+from torchproof.proofs.process.places import defined_at
 from torchproof.proofs.rule import Skip, rule
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from torchproof.proofs.crossed import crossing
-from torchproof.proofs.displaced import displaced
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.losses_seen import loss_line
-from torchproof.proofs.mixtures import unfair_mixture
-from torchproof.proofs.pairing import label_changes
+from torchproof.proofs.labels.crossed import crossing
+from torchproof.proofs.labels.displaced import displaced
+from torchproof.proofs.labels.mixtures import unfair_mixture
+from torchproof.proofs.labels.self_compared import self_compared
+from torchproof.proofs.prediction.pairing import label_changes
 from torchproof.proofs.rule import rule
-from torchproof.proofs.self_compared import self_compared
+from torchproof.proofs.step.losses_seen import loss_line
 
 
 if TYPE_CHECKING:

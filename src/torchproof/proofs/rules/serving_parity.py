@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Optional
 
 import torch
 
-from torchproof.proofs.bits import distance, same
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.inference import Arguments, call_in_eval
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.probe import Probe, undisturbed, watch
-from torchproof.proofs.replacement import about, doubled, persists, restored, widen
+from torchproof.proofs.prediction.probe import Probe, undisturbed, watch
+from torchproof.proofs.prediction.replacement import about, doubled, persists, restored, widen
+from torchproof.proofs.process.places import defined_at
+from torchproof.proofs.process.seeds import fix_seed
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.seeds import fix_seed
+from torchproof.proofs.step.inference import Arguments, call_in_eval
+from torchproof.proofs.tensors.bits import distance, same
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.trial import Trial
+    from torchproof.proofs.step.trial import Trial
 
 ID = "serving-parity"
 

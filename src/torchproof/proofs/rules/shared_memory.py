@@ -9,14 +9,14 @@ import torch
 
 from torchproof.proofs.finding import Finding
 from torchproof.proofs.rule import rule
-from torchproof.proofs.trial import parameters
+from torchproof.proofs.step.trial import parameters
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observation import Observation
+    from torchproof.proofs.step.observation import Observation
 
 ID = "shared-memory"
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from torchproof.proofs.bits import different, not_finite
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.optimizers import optimizer_hooks
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.trial import parameters
+from torchproof.proofs.step.optimizers import optimizer_hooks
+from torchproof.proofs.step.trial import parameters
+from torchproof.proofs.tensors.bits import different, not_finite
 
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.observation import Observation
-    from torchproof.proofs.trial import Trial
+    from torchproof.proofs.step.observation import Observation
+    from torchproof.proofs.step.trial import Trial
 
 ID = "stale-gradients"
 

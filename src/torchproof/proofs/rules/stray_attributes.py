@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from torchproof.proofs.bits import different
-from torchproof.proofs.deliberate import marked_untrained
 from torchproof.proofs.finding import Finding, listed
+from torchproof.proofs.parameters.deliberate import marked_untrained
 from torchproof.proofs.rule import rule
-from torchproof.proofs.trial import parameters
+from torchproof.proofs.step.trial import parameters
+from torchproof.proofs.tensors.bits import different
 
 
 if TYPE_CHECKING:

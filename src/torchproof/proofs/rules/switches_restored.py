@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.places import defined_at
+from torchproof.proofs.process.places import defined_at
 from torchproof.proofs.rule import rule
 
 

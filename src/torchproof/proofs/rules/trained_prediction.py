@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from torch.optim.swa_utils import AveragedModel
 
-from torchproof.proofs.answers import answers, scores
-from torchproof.proofs.bits import distinct, same
-from torchproof.proofs.events import held_by
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.places import defined_at
-from torchproof.proofs.replacement import disturb, predicted, restored
+from torchproof.proofs.prediction.answers import answers, scores
+from torchproof.proofs.prediction.replacement import disturb, predicted, restored
+from torchproof.proofs.process.places import defined_at
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.trial import parameters
+from torchproof.proofs.step.events import held_by
+from torchproof.proofs.step.trial import parameters
+from torchproof.proofs.tensors.bits import distinct, same
 
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.trial import Trial
+    from torchproof.proofs.step.trial import Trial
 
 ID = "trained-prediction"
 _NOISES = (1, 2)

@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from torchproof.proofs.drawings import drawings
-from torchproof.proofs.events import held_by
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.probe import undisturbed
-from torchproof.proofs.replacement import restored
+from torchproof.proofs.prediction.probe import undisturbed
+from torchproof.proofs.prediction.replacement import restored
+from torchproof.proofs.prediction.untaken import left_untaken
+from torchproof.proofs.process.drawings import drawings
 from torchproof.proofs.rule import rule
-from torchproof.proofs.trees import clone
-from torchproof.proofs.untaken import left_untaken
+from torchproof.proofs.step.events import held_by
+from torchproof.proofs.tensors.trees import clone
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.events import Event
-    from torchproof.proofs.inference import Arguments
-    from torchproof.proofs.observation import Observation
+    from torchproof.proofs.step.events import Event
+    from torchproof.proofs.step.inference import Arguments
+    from torchproof.proofs.step.observation import Observation
 
     Modes = dict[str, tuple[bool, float]]
 

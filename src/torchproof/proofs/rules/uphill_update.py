@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
 
-from torchproof.proofs.advantages import gains, pushes
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.randomness import DROPOUT
+from torchproof.proofs.parameters.advantages import gains, pushes
+from torchproof.proofs.process.randomness import DROPOUT
 from torchproof.proofs.rule import Skip, rule
-from torchproof.proofs.ways import UP, first_way, way
+from torchproof.proofs.step.ways import UP, first_way, way
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.events import Event
-    from torchproof.proofs.loss_signs import LossSign
-    from torchproof.proofs.observation import Observation
-    from torchproof.proofs.updates import Update
+    from torchproof.proofs.step.events import Event
+    from torchproof.proofs.step.loss_signs import LossSign
+    from torchproof.proofs.step.observation import Observation
+    from torchproof.proofs.step.updates import Update
 
 ID = "uphill-update"
 _STANDARD = (

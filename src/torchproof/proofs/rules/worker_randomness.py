@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchproof.proofs.finding import Finding, listed
-from torchproof.proofs.loaders import Answer, epochs, streams, where, with_workers
+from torchproof.proofs.parallel.loaders import Answer, epochs, streams, where, with_workers
 from torchproof.proofs.rule import Skip, rule
 
 

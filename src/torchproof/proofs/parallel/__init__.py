@@ -1,0 +1,1 @@
+"""Other processes of a training: the workers of a loader and data-parallel replicas."""

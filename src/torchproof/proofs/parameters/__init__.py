@@ -1,0 +1,1 @@
+"""What becomes of parameters: held, reached, updated, remembered, forgotten."""

@@ -1,0 +1,1 @@
+"""What a prediction is asked for: other inputs, other rows, twice, in float64."""

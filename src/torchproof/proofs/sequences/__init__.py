@@ -1,0 +1,1 @@
+"""Positions in rows: causality, padding, tokens one by one, series of numbers."""

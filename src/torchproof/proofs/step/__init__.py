@@ -1,0 +1,1 @@
+"""One use of the user's step, and everything that can be seen while it runs."""

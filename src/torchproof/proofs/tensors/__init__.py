@@ -1,0 +1,1 @@
+"""Tensors and what holds them: bits, nested batches, autograd graphs, attributes."""
