@@ -10,11 +10,6 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Optional
 
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.module import (
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
 from torch.overrides import TorchFunctionMode
 
 from torchproof.proofs.process.outside_draws import outside_draws
@@ -26,8 +21,9 @@ from torchproof.proofs.step.events import Chronicle, held_by
 from torchproof.proofs.step.likelihoods import likelihoods
 from torchproof.proofs.step.loss_calls import LOSSES, arguments, loss_call
 from torchproof.proofs.step.loss_signs import LossSigns
-from torchproof.proofs.step.modes import modes
-from torchproof.proofs.step.observation import Observation, Operand, Operation, OptimizerStep
+from torchproof.proofs.step.module_calls import ModuleCalls
+from torchproof.proofs.step.observation import Observation, Operation, OptimizerStep
+from torchproof.proofs.step.operands import Operands, tensors_among
 from torchproof.proofs.step.optimizers import optimizer_hooks
 from torchproof.proofs.step.picks import Picks
 from torchproof.proofs.step.sources import Sources
@@ -37,7 +33,6 @@ from torchproof.proofs.step.unread_gradients import UnreadGradients
 from torchproof.proofs.step.updates import watch_updates
 from torchproof.proofs.tensors.graph import flat_leaves, leaves
 from torchproof.proofs.tensors.hidden import hidden_tensors
-from torchproof.proofs.tensors.trees import named_tensors
 
 
 if TYPE_CHECKING:
@@ -82,34 +77,19 @@ class _Recorder(TorchFunctionMode):
     def __init__(self, seen: Observation) -> None:
         super().__init__()
         self._seen = seen
-        self._names = {
-            id(module): f"{key}.{name}".strip(".")
-            for key, model in seen.trial.trainee.models.items()
-            for name, module in model.named_modules()
-        }
         learning = [*parameters(seen.trial.trainee).values(), *seen.hidden.values()]
         self._learning = {id(each) for each in learning}
-        self._inside: list[str] = []
-        models = seen.trial.trainee.models.items()
-        self._places = {
-            id(module): (key, model, name)
-            for key, model in models
-            for name, module in model.named_modules()
-        }
-        self._places.update((id(model), (key, model, "")) for key, model in models)
+        sources = Sources(seen.trial)
         self.chronicle = Chronicle(seen.trial)
-        self._spent = SpentGradients()
+        self.signs = LossSigns(seen.trial, sources)
+        self.picks = Picks(seen.trial, sources)
         self.unread = UnreadGradients()
-        # Tensors are kept alive with their ids, so that no other tensor can get the same id.
-        self._new_axes: dict[int, tuple[torch.Tensor, Optional[str]]] = {}
-        self._outputs: dict[int, torch.Tensor] = {}
-        self._sources = Sources(seen.trial)
-        self.signs = LossSigns(seen.trial, self._sources)
-        self.picks = Picks(seen.trial, self._sources)
+        self._spent = SpentGradients()
+        self._operands = Operands(sources)
+        self._modules = ModuleCalls(seen, self.chronicle, self._operands)
 
     def hooks(self) -> Iterator[Any]:
-        yield register_module_forward_pre_hook(self._enter)
-        yield register_module_forward_hook(self._leave, always_call=True)
+        yield from self._modules.hooks()
         for parameter in parameters(self._seen.trial.trainee).values():
             if parameter.requires_grad:
                 untyped: Any = parameter
@@ -119,15 +99,18 @@ class _Recorder(TorchFunctionMode):
         self.chronicle.update(optimizer)
         step = OptimizerStep(optimizer, len(self._seen.trial.losses), user_line())
         self._seen.steps.append(step)
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._seen.fed[id(parameter)] = parameter
         held = held_by([optimizer])
-        self._spent.before_update(held)
+        self._seen.fed.update((id(each), each) for each in held if each.grad is not None)
+        self._spent.before_update(held, renewed=self._renews(optimizer))
         self.unread.read(each.grad for each in held)
 
+    def _renews(self, optimizer: Optimizer) -> bool:
+        """Tell whether an update has a closure make its gradients before it reads any."""
+        ours = type(optimizer).__module__.startswith("torch.optim")
+        return ours and self._seen.updates[-1].closure
+
     def after_step(self, optimizer: Optimizer) -> None:
+        self.chronicle.updated()
         self._spent.after_update(held_by([optimizer]))
 
     def __torch_function__(
@@ -136,127 +119,69 @@ class _Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         reached = leaves(function, args, kwargs)
         if reached is not None:
-            self._seen.backwards.append(user_line())
-            flat = flat_leaves(function, args, kwargs)
-            self._seen.flat |= flat
-            self._seen.sloped |= {id(leaf) for leaf in reached} - flat
-            for leaf in reached:
-                self._seen.fed[id(leaf)] = leaf
-            self._seen.rewrites += self._spent.backward(reached)
-            self.unread.backward(reached, kwargs)
-            self.chronicle.backward(args[0] if args else kwargs.get("tensors"), reached)
-            self.picks.backward(args[0] if args else kwargs.get("tensors"))
+            self._backward(reached, flat_leaves(function, args, kwargs), args, kwargs)
             return function(*args, **kwargs)
         name = getattr(function, "__name__", "")
         self.chronicle.operation(name)
-        generator = kwargs.get("generator")
-        state = generator_state(generator) if name in RANDOM else b""
-        result = function(*args, **kwargs)
-        if state and generator_state(generator) != state:
-            self.drew(
-                name, state, tuple(result.shape) if isinstance(result, torch.Tensor) else None
-            )
+        result = self._called(function, name, args, kwargs)
         self._spent.operation(function, name, args, len(self._seen.trial.losses))
         self.unread.operation(name, args)
-        if isinstance(result, (torch.Tensor, tuple, list)):
-            self._record(name, args, kwargs, result)
+        tensors = tensors_among((*args, *kwargs.values()))
+        if tensors and name != "__get__" and isinstance(result, (torch.Tensor, tuple, list)):
+            self._record(name, args, kwargs, tensors, result)
         return result
 
     def drew(self, name: str, state: bytes, shape: Optional[tuple[int, ...]]) -> None:
         call, trains = len(self._seen.trial.losses), torch.is_grad_enabled()
         self._seen.draws.append(Draw(name, call, user_line(), state, trains, shape))
 
-    def _record(self, name: str, args: Any, kwargs: dict[str, Any], result: Any) -> None:
-        tensors = _tensors((*args, *kwargs.values()))
-        if not tensors or name == "__get__":
-            return
+    def _backward(self, reached: Any, flat: set[int], args: Any, kwargs: dict[str, Any]) -> None:
+        """Note a backward pass that is about to begin."""
+        self._seen.backwards.append(user_line())
+        self._seen.flat |= flat
+        self._seen.sloped |= {id(leaf) for leaf in reached} - flat
+        self._seen.fed.update((id(leaf), leaf) for leaf in reached)
+        self._seen.rewrites += self._spent.backward(reached)
+        self.unread.backward(reached, kwargs)
+        begin = args[0] if args else kwargs.get("tensors")
+        self.chronicle.backward(begin, reached)
+        self.picks.backward(begin)
+
+    def _called(self, function: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Call the function; note what it draws."""
+        generator = kwargs.get("generator")
+        state = generator_state(generator) if name in RANDOM else b""
+        result = function(*args, **kwargs)
+        if state and generator_state(generator) != state:
+            shape = tuple(result.shape) if isinstance(result, torch.Tensor) else None
+            self.drew(name, state, shape)
+        return result
+
+    def _record(
+        self, name: str, args: Any, kwargs: Any, tensors: list[torch.Tensor], result: Any
+    ) -> None:
         location = user_line()
         for tensor in tensors:
             if id(tensor) in self._learning:
                 self._seen.used.setdefault(id(tensor), location)
         if name in LOSSES:
-            self._loss(name, args, kwargs, result, location)
+            self._loss(name, arguments(args, kwargs), result, location)
         self.signs.meet(name, args, kwargs, result)
         self.picks.meet(name, args, kwargs, result)
-        operands = tuple(self._operand(tensor) for tensor in tensors)
-        inside = self._inside[-1] if self._inside else None
+        operands = tuple(self._operands.of(tensor) for tensor in tensors)
+        inside = self._modules.innermost
         self._seen.operations.append(Operation(name.strip("_"), operands, inside, location))
         if inside is None:
             self.picks.squash(name, args)
-            self._sources.trace({operand.source for operand in operands}, result)
-        if inside is not None or not isinstance(result, torch.Tensor):
-            return
-        if _adds_axis(name, args):
-            self._new_axes[id(result)] = (result, location)
-        if len(tensors) == 1 and operands[0].is_output and result.shape == tensors[0].shape:
-            self._outputs[id(result)] = result
+            self._operands.made(name, args, operands, result, location)
 
-    def _loss(self, name: str, args: Any, kwargs: Any, result: Any, location: Any) -> None:
-        call = loss_call(
-            name,
-            arguments(args, kwargs),
-            result,
-            call=len(self._seen.trial.losses),
-            location=location,
-        )
+    def _loss(self, name: str, given: Any, result: Any, location: Optional[str]) -> None:
+        count = len(self._seen.trial.losses)
+        call = loss_call(name, given, result, call=count, location=location)
         if call is not None:
             self._seen.losses.append(call)
-
-    def _operand(self, tensor: torch.Tensor) -> Operand:
-        return Operand(
-            tuple(tensor.shape),
-            tensor.requires_grad,
-            self._new_axes.get(id(tensor), (tensor, None))[1],
-            id(tensor) in self._outputs,
-            self._sources.of(tensor),
-        )
-
-    def _enter(self, module: torch.nn.Module, given: Any) -> None:
-        if isinstance(module, _BatchNorm) and id(module) in self._names:
-            learns = any(each.requires_grad for each in _tensors(given))
-            self._seen.learning_inputs[id(module)] = learns
-        if not self._inside and id(module) in self._places and torch.is_grad_enabled():
-            self._note(*self._places[id(module)])
-        if id(module) in self._names:
-            self._inside.append(self._names[id(module)])
-        elif self._inside:
-            call = len(self._seen.trial.losses)
-            for each in module.parameters(recurse=False):
-                self._seen.passing.setdefault(id(each), (each, call))
-                self._seen.used.setdefault(id(each), user_line())
-
-    def _note(self, key: str, model: torch.nn.Module, part: str) -> None:
-        facts = {"model": key, "part": part, "training": model.training, "modes": modes(model)}
-        self.chronicle.note("part" if part else "forward", model.parameters(), **facts)
-
-    def _leave(self, module: torch.nn.Module, _: Any, output: Any) -> None:
-        if id(module) in self._names and self._inside:
-            self._inside.pop()
-        if id(module) in self._names and not self._inside:
-            for tensor in named_tensors(output).values():
-                self._outputs[id(tensor)] = tensor
-                self._sources.trace({"model"}, tensor)
 
     def _feed(self, leaf: torch.Tensor) -> None:
         self._seen.fed[id(leaf)] = leaf
         self.chronicle.delivered(leaf)
         self.unread.delivered(leaf)
-
-
-def _tensors(values: Any) -> list[torch.Tensor]:
-    """Return the tensors among the values and in lists and tuples among them."""
-    found: list[torch.Tensor] = []
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            found.append(value)
-        elif isinstance(value, (list, tuple)):
-            found += [item for item in value if isinstance(item, torch.Tensor)]
-    return found
-
-
-def _adds_axis(name: str, args: Any) -> bool:
-    """Tell whether the user wrote a new axis: ``unsqueeze`` or an index with None."""
-    if name in ("unsqueeze", "unsqueeze_"):
-        return True
-    index = args[1] if name == "__getitem__" and len(args) > 1 else ()
-    return index is None or (isinstance(index, tuple) and any(item is None for item in index))
