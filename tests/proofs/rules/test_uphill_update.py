@@ -171,6 +171,36 @@ def test_a_policy_whose_minus_sign_is_missing(caught, gain):
     caught(RULE, policy(lambda log, batch: (log * batch[gain]).mean(), gain))
 
 
+def policy_in_parts(sign):
+    """Advantages are standardised over all rows, then taken in shuffled parts."""
+
+    def build():
+        net = zoo.mlp()
+        optimizer = torch.optim.SGD(net.parameters(), 1e-2)
+
+        def step(batch):
+            gain = batch["adv"]
+            gain = (gain - gain.mean()) / gain.std()
+            for rows in torch.randperm(6).split(3):
+                chosen = torch.distributions.Categorical(logits=net(batch["x"][rows]))
+                loss = sign * (chosen.log_prob(batch["act"][rows]) * gain[rows]).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            return loss
+
+        batch = {"x": torch.randn(6, 4), "act": torch.arange(6) % 3, "adv": torch.randn(6)}
+        return torchproof.Trainee(net, batch, step, target="act", optimizer=optimizer)
+
+    return build
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_policy_that_learns_in_parts(caught, seed):
+    assert not torchproof.prove(policy_in_parts(-1), rules=[RULE], seed=seed).findings
+    assert torchproof.prove(policy_in_parts(1), rules=[RULE], seed=seed).findings
+
+
 def clipped(log, batch):
     ratio = (log - batch["old"]).exp()
     bounded = ratio.clamp(0.8, 1.2) * batch["advantage"]

@@ -8,13 +8,15 @@ the log-probability, the gradient that arrives at it shows it for actions of any
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import torch
 
 from torchproof.proofs.batches import parted, plain_tensors
-from torchproof.proofs.prediction.pairing import aligned
+from torchproof.proofs.prediction.pairing import aligned, reach
 from torchproof.proofs.prediction.probe import Call, Probe, probe, undisturbed
+from torchproof.proofs.rule import Skip
 from torchproof.proofs.step.likelihoods import likelihoods
 from torchproof.proofs.tensors.trees import map_tensors
 
@@ -102,8 +104,9 @@ def _push(
     after, slopes = _heard(bench, batch, actions, before)
     if actions.dtype == torch.long and actions.numel() == len(actions):
         action = int(actions.flatten()[row])
-        for pair in aligned(before, after):
-            slope = _at_logit(*pair, row=row, action=action)
+        places = bench.once(_places).get(row, {})
+        for index, pair in enumerate(aligned(before, after)):
+            slope = _at_logit(*pair, row=places[index], action=action) if index in places else 0.0
             if slope:
                 return Push(name, row, slope)
     _, known = _heard(bench, whole.batch, actions, before)
@@ -111,6 +114,21 @@ def _push(
         if one.shape == other.shape and float((other - one)[row].sum()):
             return Push(name, row, float((other - one)[row].sum()))
     return None
+
+
+def _places(bench: Bench) -> dict[int, dict[int, int]]:
+    """Return where the first and the last row are in what a model is given, by call.
+
+    Where a step takes its batch in parts, or in another order, it is not the row of that number.
+    """
+    found: dict[int, dict[int, int]] = {}
+    for row in (0, parted(bench.trainee).rows - 1):
+        with suppress(Skip):
+            given = reach(bench, [row]).arguments
+            found[row] = {
+                index: next(iter(each)) for index, each in given.items() if len(each) == 1
+            }
+    return found
 
 
 def _heard(
