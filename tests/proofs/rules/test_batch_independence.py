@@ -50,6 +50,18 @@ def test_statistics_of_the_batch_in_a_norm_of_ones_own(caught):
     caught(RULE, lambda: zoo.classifier(Model(lambda z: z - z.mean(0)), zoo.classes(4)))
 
 
+def test_scores_stretched_between_the_least_and_the_largest(caught):
+    def stretched(model, x):
+        scores = model.eval()(x)[:, 0].detach()
+        return (scores - scores.min()) / (scores.max() - scores.min())
+
+    def build():
+        model = zoo.mlp(4, 3)
+        return zoo.classifier(model, zoo.classes(4), predict=lambda b: stretched(model, b["x"]))
+
+    caught(RULE, build)
+
+
 def test_batch_norm_without_running_statistics(caught):
     norm = nn.BatchNorm1d(8, affine=False, track_running_stats=False)
     caught(RULE, lambda: zoo.classifier(Model(norm), zoo.classes(4)))
@@ -80,6 +92,31 @@ def test_rounding_that_other_rows_cause_is_no_dependency():
     proof = torchproof.prove(lambda: zoo.classifier(Model(cancel), zoo.classes(4)), rules=[RULE])
     assert not proof.findings
     assert not proof.skipped
+
+
+def until_converged(change):
+    """Iterate a contraction for all rows until none of them moves."""
+
+    def solve(z):
+        found = torch.zeros_like(z)
+        for _ in range(60):
+            new = change(found) / 3 + z
+            if (new - found).norm() < 1e-5:
+                return new
+            found = new
+        return found
+
+    return lambda: zoo.classifier(Model(solve), zoo.classes(4))
+
+
+def test_a_solver_that_stops_when_all_rows_have_converged_is_skipped():
+    proof = torchproof.prove(until_converged(torch.tanh), rules=[RULE])
+    assert not proof.findings
+    assert "how often a loop runs" in proof.skipped[RULE]
+
+
+def test_rows_that_meet_within_a_solver(caught):
+    caught(RULE, until_converged(lambda found: torch.tanh(found - found.mean(0))))
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,28 @@ def parting(first: list[Mark], second: list[Mark]) -> Optional[Mark]:
     for one, other in zip(first, second):
         if one.name != other.name:
             return None
-        if one.row is not None and other.row is not None and not same(one.row, other.row):
+        if _differ(one, other):
             return one
     return None
+
+
+def goes_on(first: list[Mark], second: list[Mark]) -> bool:
+    """Tell whether two trails part only in how often the loop that both are in still runs."""
+    shorter, longer = sorted((first, second), key=len)
+    steps, others = ([(mark.name, mark.location) for mark in each] for each in (longer, shorter))
+    pairs = enumerate(zip(steps, others))
+    begin = next((at for at, (one, other) in pairs if one != other), len(others))
+    end = begin + len(longer) - len(shorter)
+    if begin == end or steps[end:] != others[begin:]:
+        return False
+    if any(map(_differ, longer[:begin], shorter)):
+        return False
+    periods = (each for each in range(1, begin + 1) if (end - begin) % each == 0)
+    return any(steps[begin:end] == steps[begin - each : end - each] for each in periods)
+
+
+def _differ(one: Mark, other: Mark) -> bool:
+    return one.row is not None and other.row is not None and not same(one.row, other.row)
 
 
 class _Follower(TorchFunctionMode):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
-from torchproof.proofs.batches import row_from
+from torchproof.proofs.batches import row_from, rows_from
 from torchproof.proofs.finding import Finding
 from torchproof.proofs.labels.relations import check_squares, has_a_context, has_a_graph, has_pairs
 from torchproof.proofs.prediction.answers import answers, behind
@@ -20,7 +20,7 @@ from torchproof.proofs.prediction.replacement import (
 )
 from torchproof.proofs.process.places import defined_at
 from torchproof.proofs.process.seeds import fix_seed
-from torchproof.proofs.process.trail import Mark, parting, trail
+from torchproof.proofs.process.trail import Mark, goes_on, parting, trail
 from torchproof.proofs.rule import Skip, rule
 from torchproof.proofs.tensors.bits import distance, same
 from torchproof.proofs.tensors.trees import map_tensors, named_tensors
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from torchproof.proofs.batches import Change
     from torchproof.proofs.bench import Bench
     from torchproof.proofs.step.trial import Trial
 
@@ -60,8 +61,9 @@ def batch_independence(bench: Bench) -> Iterator[Finding]:
     Skipped if the tensors disagree on it, if there is one row only, if two predictions for the same
     batch differ, if the prediction is a matrix between rows, as similarities are, or is made with
     one (an adjacency, or edges), in the batch or held by a model or a variable of the code, if the
-    other rows matter as examples only (a support and its labels, whose order is free), or if
-    float64 is needed and the model cannot be run in it.
+    other rows matter as examples only (a support and its labels, whose order is free), if they
+    decide how often a loop runs and nothing else, as a solver's that stops when all have converged,
+    or if float64 is needed and the model cannot be run in it.
     """
     for row in (0, -1):
         gap = _gap(bench, row)
@@ -69,7 +71,10 @@ def batch_independence(bench: Bench) -> Iterator[Finding]:
             related = _related(bench, row, gap)
             if related:
                 raise Skip(related)
-            mark = _where(bench, row)
+            trails = _trails(bench, row)
+            if goes_on(*trails):
+                raise Skip("how often a loop runs, as of a solver, depends on the other rows")
+            mark = parting(*trails)
             yield Finding(
                 ID,
                 "error",
@@ -129,15 +134,24 @@ def _gap(bench: Bench, row: int, *, double: bool = False) -> float:
             raise Skip("two predictions for the same batch differ")
         check_squares(bench, trial, inputs, first)
         second = _scored(bench, trial, all_rows(inputs, row, rows))
-        if _is_finite(first[row]) and not _is_finite(second[row]):
-            # Rows that are all alike may leave a class empty; one more of a kind does not.
-            change = row_from(-1 - row, row, rows)
-            second = _scored(bench, trial, map_tensors(inputs, change))
+        for change in _fewer_alike(row, rows) if _is_finite(first[row]) else []:
             if not _is_finite(second[row]):
-                raise Skip("the prediction is not finite if rows are alike")
+                second = _scored(bench, trial, map_tensors(inputs, change))
+        if _is_finite(first[row]) and not _is_finite(second[row]):
+            raise Skip("the prediction is not finite if rows are alike")
     if first.shape != second.shape:
         raise Skip("the shape of the prediction depends on the values of the batch")
     return 0.0 if same(first[row], second[row]) else distance(first[row], second[row])
+
+
+def _fewer_alike(row: int, rows: int) -> list[Change]:
+    """Return changes after which not all rows are alike: one is left, or only one is changed.
+
+    Rows that are all alike may have no spread or leave a class empty; one more of a kind does not.
+    """
+    other = -1 - row
+    most = dict.fromkeys(set(range(rows)) - {other % rows}, row % rows)
+    return [rows_from(most, rows), row_from(other, row, rows)]
 
 
 def _scored(bench: Bench, trial: Trial, inputs: Any) -> torch.Tensor:
@@ -151,8 +165,8 @@ def _is_finite(tensor: torch.Tensor) -> bool:
     return bool(tensor.isfinite().all())
 
 
-def _where(bench: Bench, row: int) -> Optional[Mark]:
-    """Return the first operation in which the row is seen to depend on the others."""
+def _trails(bench: Bench, row: int) -> list[list[Mark]]:
+    """Follow the row among the rows of the batch, then among its like."""
     trails = []
     with restored(bench) as trial:
         rows = _rows(predict_inputs(bench))
@@ -160,4 +174,4 @@ def _where(bench: Bench, row: int) -> Optional[Mark]:
             with fix_seed(bench.seed), trail(row, rows) as marks:
                 trial.predict(inputs)
             trails.append(marks)
-    return parting(*trails)
+    return trails
