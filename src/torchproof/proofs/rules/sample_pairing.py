@@ -9,7 +9,8 @@ from torchproof.proofs.labels.crossed import crossing
 from torchproof.proofs.labels.displaced import displaced
 from torchproof.proofs.labels.mixtures import unfair_mixture
 from torchproof.proofs.labels.self_compared import self_compared
-from torchproof.proofs.prediction.pairing import label_changes
+from torchproof.proofs.labels.transcripts import mixed_sequence
+from torchproof.proofs.prediction.pairing import labels_act
 from torchproof.proofs.rule import rule
 from torchproof.proofs.step.losses_seen import loss_line
 
@@ -35,12 +36,14 @@ def sample_pairing(bench: Bench) -> Iterator[Finding]:
     Decided for the first and the last row whose label acts, by experiments of two kinds. A row's
     label is overwritten by another row's while the loss is given the same outputs: the gradient
     changes where the loss compares this label with something. Inputs are overwritten: the outputs
-    change that are predictions for these rows. It is an error if a label meets predictions of
-    other rows alone, of one row each, and their own labels do not act there. Where the step mixes
-    rows before a model sees them (mixup, CutMix), it is an error if a mixture of some rows is
-    compared with a mixture of as many labels that are of other rows. A loss that knows the whole
-    batch (Dice over all rows, weights by label counts, hard negatives, pairs) has the own label act
-    as well.
+    change that are predictions for these rows. It is an error if a label meets predictions of other
+    rows alone, of one row each, and their own labels do not act there. Where a label changes the
+    gradient everywhere, and by one factor in most places (the root of a mean), it acts on the rest.
+    Where the step mixes rows before a model sees them (mixup, CutMix), it is an error if a mixture
+    of some rows is compared with a mixture of as many labels that are of other rows. A loss that
+    knows the whole batch (Dice over all rows, weights by label counts, hard negatives, pairs) has
+    the own label act as well. With CTC a label acts on every place of its row's sequence: it is an
+    error if others than the row have made one of them.
 
     Where rows are mixed, the shares are compared as well. If s·x + (1 - s)·x' meets the label of x
     with the share 1 - s, that is an error; so is a rectangle cut from another row if the label's
@@ -63,7 +66,7 @@ def sample_pairing(bench: Bench) -> Iterator[Finding]:
 
 
 def _crossed(bench: Bench) -> Optional[Finding]:
-    found = crossing(bench)
+    found = crossing(bench) or mixed_sequence(bench)
     if found is None:
         return None
     made = listed([str(each) for each in found.inputs])
@@ -119,8 +122,7 @@ def _mixed_unfairly(bench: Bench) -> Optional[Finding]:
 
 
 def _self_compared(bench: Bench) -> Optional[Finding]:
-    acts = any(mask.any() for each in bench.once(label_changes) for mask in each.told.values())
-    line = None if acts else self_compared(bench)
+    line = None if labels_act(bench) else self_compared(bench)
     if line is None:
         return None
     return Finding(
