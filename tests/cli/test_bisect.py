@@ -145,6 +145,16 @@ def test_without_stored_runs_the_good_level_is_learned_first(torchproof, scene):
     assert result.err.count("learning the good level") == 6
 
 
+def test_runs_that_cannot_tell_the_good_level_are_not_begun(torchproof, scene):
+    project = MetricProject(scene)
+    project.store([0])
+    good, bad = project.commits[GUILTY - 3], project.commits[GUILTY + 3]
+    result = torchproof("bisect", "loss", good, bad, "--budget", "3")
+    assert result.code == 2
+    assert "it takes 7 runs of the first commit, and 3 may be made" in result.err
+    assert "learning the good level" not in result.err
+
+
 def test_an_interrupted_search_leaves_nothing_behind(project, scene, tmp_path):
     """Ctrl-C goes to the search while the tests of a commit run."""
     temporary = tmp_path / "tmp"

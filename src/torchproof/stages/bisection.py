@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
+from torchproof.errors import UsageError
 from torchproof.history.series import place, value
 from torchproof.verdict import Blame, blame
 from torchproof.verdict.course import last_change
@@ -130,7 +131,8 @@ def search(
         on_step: Told of each run.
 
     Raises:
-        UsageError: The good level is not known and the first commit cannot give it.
+        UsageError: The good level is not known and the first commit cannot give it, or not in so
+            few runs.
     """
     hunt = _Hunt(commits, series, reruns.reader(series), most_runs, on_step)
     answer = hunt.blame(hunt.run, most_runs)
@@ -211,7 +213,7 @@ class _Hunt:
 
         try:
             return self.blame(again, self._values())
-        except _TapeEnd:
+        except (_TapeEnd, UsageError):
             return None
 
 

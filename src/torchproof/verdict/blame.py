@@ -85,7 +85,8 @@ def blame(
         run_old_data: Trains a commit now with the data of then: tells data from environment.
 
     Raises:
-        UsageError: There is no commit, or the first one cannot give the missing history.
+        UsageError: There is no commit, or the first one cannot give the missing history, or not
+            in so few runs.
     """
     if not commits:
         raise UsageError("there is no commit to blame", "Name at least one.")
@@ -117,8 +118,14 @@ class _Search(Generic[Commit]):
     def start(self, history: list[float], stored: list[list[float]]) -> None:
         """Learn the good level and the noise, and take the stored values."""
         history = [value for value in history if math.isfinite(value)]
-        while len(history) < _REFERENCE:
-            history.append(self._reference_run())
+        missing = _REFERENCE - len(history)
+        if missing > self.most_runs:
+            raise UsageError(
+                f"the good level is not known: it takes {missing} runs of the first commit, and "
+                f"{self.most_runs} may be made",
+                "Allow for them, or give eight values of main from before.",
+            )
+        history += [self._reference_run() for _ in range(missing)]
         middle = median(history)
         finite = [list(filter(math.isfinite, values)) for values in stored]
         residuals = [value - middle for value in history]
