@@ -1,13 +1,15 @@
 """Every rule on tiny models of ``transformers``: right code, so each error is a false alarm.
 
-    python -m benchmarks.real_models                      every task, half an hour on one core
+    python -m benchmarks.real_models                      every task, an hour on one core
     python -m benchmarks.real_models --quick              a few models of each task
     python -m benchmarks.real_models --only RoFormer      the classes whose name contains this
     python -m benchmarks.real_models --task causal        one task
 
 Needs ``transformers`` in the environment that runs it; nothing is downloaded, the models are made
 from configurations. Release 5.12.0 has four real errors (huggingface/transformers#48745): causal
-models of RoFormer, RemBert, MegatronBert and BigBird that see the tokens they are to give.
+models of RoFormer, RemBert, MegatronBert and BigBird that see the tokens they are to give. Release
+5.23.0 has one: in eval mode Autoformer delays the heads of one row by the delays of another, as it
+repeats these row after row where the heads of a row stand side by side.
 """
 
 from __future__ import annotations
