@@ -14,6 +14,7 @@ from torchproof.proofs.process.compiled import interpreted
 from torchproof.proofs.process.isolation import untouched
 from torchproof.proofs.process.seeds import fix_seed
 from torchproof.proofs.rule import Skip
+from torchproof.proofs.step.checkpoints import Checkpoints
 from torchproof.proofs.step.observation import Observation
 from torchproof.proofs.step.observe import observe
 from torchproof.proofs.step.optimizers import optimizer_hooks, optimizers_built
@@ -159,9 +160,11 @@ class Bench:
     def _observed(self) -> Union[Observation, Skip]:
         calls = len(self.reference.losses)
         try:
-            with self.trial() as trial, observe(trial) as seen:
-                for _ in range(calls):
-                    trial.step()
+            with Checkpoints().watched() as resumptions, self.trial() as trial:
+                with observe(trial) as seen:
+                    for _ in range(calls):
+                        trial.step()
+                seen.resumptions = resumptions
         except Exception as error:  # noqa: BLE001 - the same step has just run: the watching is to blame
             return Skip(f"the step cannot be watched ({type(error).__name__}: {error})")
         return seen

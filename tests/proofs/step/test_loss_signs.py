@@ -58,7 +58,24 @@ def under_a_fixed_normal(model, batch):
     return -(prior.log_prob(latent).sum(1) + torch.linalg.slogdet(model.weight)[1]).mean()
 
 
+def likelihood_written_out(model, batch):
+    mean, log_variance = model(batch["x"]).unbind(1)
+    return (log_variance + (batch["y"] - mean) ** 2 / log_variance.exp()).mean()
+
+
+def several_labels(*shape):
+    return {**zoo.numbers(*shape), "y": (torch.arange(18).view(6, 3) % 2).float()}
+
+
+def overlaps(model, batch):
+    chances = model(batch["x"]).sigmoid()
+    shared = (chances * batch["y"]).sum(1)
+    return (1 - 2 * shared / (chances.sum(1) + batch["y"].sum(1))).mean()
+
+
 LOSSES = {
+    "a likelihood written out": (likelihood_written_out, lambda: zoo.mlp(4, 2), zoo.numbers),
+    "an overlap for each row": (overlaps, zoo.mlp, several_labels),
     "the bound of an autoencoder": (
         variational_bound,
         lambda: nn.ModuleList([zoo.mlp(4, 4), zoo.mlp(2, 4)]),
@@ -144,6 +161,44 @@ def test_a_loss_that_an_optimizer_maximises(caught, name):
 def test_a_loss_that_is_minimised_is_silent(name):
     assert not torchproof.prove(trained(name, 1), rules=[RULE]).findings
     assert not torchproof.prove(trained(name, -1, maximize=True), rules=[RULE]).findings
+
+
+def costs(x, action):
+    return 1 + (x.sum(1) - action).square()
+
+
+def cost_of_the_action_taken(model, batch):
+    logarithm = model(batch["x"]).log_softmax(1).gather(1, batch["y"][:, None]).squeeze(1)
+    return (costs(batch["x"], batch["y"]) * logarithm).mean()
+
+
+def chance_of_a_cost(model, batch):
+    taken = F.one_hot(batch["y"], 3) * model(batch["x"]).softmax(1)
+    return (costs(batch["x"], batch["y"]) * taken.sum(1)).mean()
+
+
+def distance_as_a_cost(model, batch):
+    return (-batch["worth"] * (model(batch["x"])[:, 0] - batch["y"]).square()).mean()
+
+
+def worth():
+    return {**zoo.numbers(4), "worth": -torch.rand(6)}
+
+
+@pytest.mark.parametrize(
+    ("loss_of", "outputs", "batch_of"),
+    [
+        (cost_of_the_action_taken, 3, lambda: zoo.classes(4)),
+        (chance_of_a_cost, 3, lambda: zoo.classes(4)),
+        (distance_as_a_cost, 1, worth),
+        (lambda m, b: -distance_as_a_cost(m, b), 1, worth),
+    ],
+)
+def test_losses_that_something_weighs_are_not_judged(loss_of, outputs, batch_of):
+    def build():
+        return lookalikes.trained_with(loss_of, zoo.mlp(4, outputs), batch_of())
+
+    assert not torchproof.prove(build, rules=[RULE]).findings
 
 
 def updated_by_hand(rate, *, sign=1, functional=False):

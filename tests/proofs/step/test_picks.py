@@ -146,3 +146,22 @@ def critics_of_each_class():
 )
 def test_right_programs_are_silent(build):
     assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+def policy(axis):
+    """A policy gradient by a distribution that divides the probabilities by their sum."""
+
+    def loss_of(outputs, actions):
+        chosen = torch.distributions.Categorical(outputs.softmax(axis)).log_prob(actions)  # here
+        return -(chosen * torch.linspace(-1, 2, len(actions))).mean()
+
+    return trained(loss_of)
+
+
+def test_a_distribution_of_a_softmax_over_the_batch(caught):
+    finding, _ = caught(RULE, policy(0))
+    assert finding.evidence == {"axis of the softmax": 0, "axis of the classes": 1}
+
+
+def test_a_distribution_of_a_softmax_over_the_classes_is_right():
+    assert not torchproof.prove(policy(-1), rules=[RULE]).findings

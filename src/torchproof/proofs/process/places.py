@@ -26,6 +26,7 @@ _WATCHERS = (
         for name in (
             "labels/aliases",
             "labels/self_compared",
+            "parameters/dropped_changes",
             "parameters/forgotten_losses",
             "parameters/lost_terms",
             "parameters/plain_leaves",
@@ -37,6 +38,7 @@ _WATCHERS = (
             "process/trail",
             "process/warned",
             "step/checkpoints",
+            "step/attention",
             "step/dispatched",
             "step/events",
             "step/likelihoods",

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Optional
 if TYPE_CHECKING:
     from torchproof.proofs.step.events import Event
 
+_UPDATES = 2
+
 
 def last_before(kind: str, event: Event, events: list[Event]) -> Optional[Event]:
     """Return the last event of a kind before another that concerns the same parameters."""
@@ -79,16 +81,54 @@ def used_later(backward: Event, events: list[Event]) -> bool:
     return backward.touched <= {key for each in updates for key in each.touched}
 
 
+def waits_in_vain(backward: Event, events: list[Event]) -> bool:
+    """Tell whether a backward pass lies in a call without updates, as every n-th has them all.
+
+    The calls with an update have to be the n-th, 2n-th and so on, as where gradients are to be
+    accumulated, and to update all that the backward pass reaches.
+    """
+    updates = [each for each in events if each.kind == "update"]
+    calls = sorted({each.call for each in updates})
+    if len(calls) < _UPDATES or backward.call in calls:
+        return False
+    if calls != list(range(calls[0], events[-1].call + 1, calls[0] + 1)):
+        return False
+    return all(backward.touched <= _updated_in(call, updates) for call in calls)
+
+
+def left_over(backward: Event, events: list[Event]) -> bool:
+    """Tell whether a backward pass is one too many for the updates of its call.
+
+    An update follows on every n-th pass of the call, n being 2 or more, but for the last passes:
+    they are fewer than n, and this is one of them.
+    """
+    mine = of_call(backward, events, ("backward", "update"))
+    ends = [place for place, each in enumerate(mine) if each.kind == "update"]
+    runs = [end - begin - 1 for begin, end in zip([-1, *ends], ends)]
+    rest = mine[ends[-1] + 1 :] if ends else []
+    reached = {key for place in ends for key in mine[place].touched}
+    regular = len(set(runs)) == 1 and runs[0] > max(1, len(rest))
+    return regular and any(each is backward for each in rest) and backward.touched <= reached
+
+
+def _updated_in(call: int, updates: list[Event]) -> set[int]:
+    return {key for each in updates if each.call == call for key in each.touched}
+
+
 def already_used(clip: Event, events: list[Event]) -> bool:
     """Tell whether every optimizer concerned has stepped since the last backward pass."""
-    used: set[int] = set()
-    for each in reversed(events[: _place(clip, events)]):
-        if each.kind == "backward" and each.touched & clip.touched:
-            reached = each.touched & clip.touched
-            return bool(reached) and reached <= used
-        if each.kind == "update":
-            used |= each.touched
-    return False
+    before = events[: _place(clip, events)]
+    passes = [each for each in before if each.kind == "backward" and each.touched & clip.touched]
+    if not passes:
+        return False
+    last = _place(passes[-1], before)
+    ended = [
+        each
+        for place, each in enumerate(before)
+        if each.kind == "update" and last <= place + each.facts["inside"][0] < len(before)
+    ]
+    used = {key for each in ended for key in each.touched}
+    return passes[-1].touched & clip.touched <= used
 
 
 def repeated_schedules(events: list[Event]) -> list[list[Event]]:

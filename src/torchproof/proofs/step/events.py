@@ -30,7 +30,7 @@ _CLIPPING = ("_foreach_norm", "tensor", "_foreach_clamp_min_", "clamp_")
 _CLIPPERS = ("clip_grad_norm_", "clip_grad_value_")
 _DEPTH = 12
 # Before torch 2.3 there is one for CUDA only.
-_SCALER: Any = getattr(torch.amp, "GradScaler", torch.cuda.amp.GradScaler)
+SCALER: Any = getattr(torch.amp, "GradScaler", torch.cuda.amp.GradScaler)
 
 
 class Event(NamedTuple):
@@ -55,6 +55,7 @@ class Chronicle:
         self.events: list[Event] = []
         self._trial = trial
         self._scaled: dict[int, tuple[Any, float]] = {}
+        self._updating: list[int] = []
 
     def note(self, kind: str, touched: Iterable[Any] = (), **facts: Any) -> None:
         """Write one event down, at the user's line that is running."""
@@ -86,6 +87,7 @@ class Chronicle:
         """Write an update down: whether it finds the gradients as a backward pass left them.
 
         ``unscales``: a GradScaler has told the optimizer to divide by the loss scale itself.
+        ``inside`` is the number of events that it holds, those of a closure.
         """
         held = held_by([optimizer])
         left: dict[int, Any] = {}
@@ -94,8 +96,14 @@ class Chronicle:
         grads = {id(each): each.grad for each in held if each.grad is not None}
         as_left = all(_version(grad) == left.get(key) for key, grad in grads.items())
         unscales = getattr(optimizer, "grad_scale", None) is not None
-        facts = {"as_left": as_left, "unscales": unscales, "running": running()}
+        facts = {"as_left": as_left, "unscales": unscales, "running": running(), "inside": [0]}
         self.note("update", held, optimizer=optimizer, **facts)
+        self._updating.append(len(self.events))
+
+    def updated(self) -> None:
+        """Note that the update that began last has come to its end."""
+        place = self._updating.pop()
+        self.events[place - 1].facts["inside"][0] = len(self.events) - place
 
     def operation(self, name: str) -> None:
         """Recognise gradient clipping by the torch function that calls this operation."""
@@ -133,8 +141,8 @@ class Chronicle:
     def listening(self) -> Iterator[None]:
         """Hear of scalers, schedulers and seeding in the block."""
         with ExitStack() as stack:
-            stack.enter_context(wrapped(_SCALER, "scale", after=self._scale))
-            stack.enter_context(wrapped(_SCALER, "unscale_", before=self._unscale))
+            stack.enter_context(wrapped(SCALER, "scale", after=self._scale))
+            stack.enter_context(wrapped(SCALER, "unscale_", before=self._unscale))
             clear = self._clear
             stack.enter_context(wrapped(torch.optim.Optimizer, "zero_grad", before=clear))
             for kind in overriding("step", LRScheduler, ReduceLROnPlateau):
@@ -175,7 +183,7 @@ def halved_scales() -> Iterator[None]:
         if scaler._scale is None:  # noqa: SLF001 - torch has no public name for it
             scaler._init_scale /= 2  # noqa: SLF001 - as above
 
-    with wrapped(_SCALER, "scale", before=halve):
+    with wrapped(SCALER, "scale", before=halve):
         yield
 
 

@@ -55,8 +55,13 @@ def first_call(model: torch.nn.Module) -> Iterator[list[Arguments]]:
         handle.remove()
 
 
-def call_in_eval(model: torch.nn.Module, arguments: Arguments) -> Any:
-    """Call the model in eval mode without gradients; every module gets its own mode back.
+def call_in_eval(model: torch.nn.Module, arguments: Arguments, *, graph: bool = False) -> Any:
+    """Call the model in eval mode; every module gets its own mode back.
+
+    Args:
+        model: The model.
+        arguments: What it is called with, copied.
+        graph: Keep the autograd graph of what it returns.
 
     Raises:
         Skip: The model takes other arguments in eval mode.
@@ -65,7 +70,7 @@ def call_in_eval(model: torch.nn.Module, arguments: Arguments) -> Any:
     modes = [(module, module.training) for module in model.modules()]
     try:
         model.eval()
-        with torch.no_grad():
+        with torch.set_grad_enabled(graph):
             return model(*args, **kwargs)
     except Exception as error:
         what = "the model cannot be called in eval mode with the step's arguments"

@@ -3,8 +3,9 @@
 A loss is the result of one of torch's loss functions, or the size of a difference from a tensor of
 the batch. What is the opposite of one: the logarithm of the probability that a distribution of
 torch gives a tensor of the batch, the logarithm of a softmax at the class ids of the batch, a
-probability or its logarithm times the labels, a ``logsigmoid``, and the cosine of the angle to a
-tensor of the batch. Its sign is that of the gradient that arrives at it.
+probability or its logarithm times the labels, a ``logsigmoid``, the logarithm of a share in a
+running sum, or in a sum where the batch says which shares count or they are those of pairs, and the
+cosine of the angle to a tensor of the batch. Its sign is that of the gradient that arrives at it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 
 from torchproof.proofs.process.places import user_line
 from torchproof.proofs.step.likelihoods import has_gradient
+from torchproof.proofs.step.log_shares import is_log_share, of_pairs
 from torchproof.proofs.step.loss_calls import is_wrapped, maker
 from torchproof.proofs.step.picks import one_hot_axis, probability_by
 from torchproof.proofs.tensors.trees import named_tensors
@@ -40,6 +42,7 @@ _SIZES = ("square", "abs", "absolute", "__abs__", "norm", "linalg_norm", "linalg
 _POWERS = ("pow", "__pow__")
 _PRODUCTS = ("mul", "__mul__", "__rmul__", "multiply")
 _PICKS = ("gather", "take_along_dim", "__getitem__")
+_CHOICES = ("__getitem__", "masked_select")
 _SQUARE = 2
 
 
@@ -70,6 +73,7 @@ class LossSigns:
         self._sources = sources
         # Tensors are kept alive with their ids, so that no other tensor can get the same id.
         self._differences: dict[int, torch.Tensor] = {}
+        self._shares: dict[int, torch.Tensor] = {}
 
     def meet(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """Listen at the result of a torch function if it is a loss or the opposite of one."""
@@ -90,6 +94,32 @@ class LossSigns:
             self._listen(result, "probability times label", -1, of_classes=True)
         elif name in _PICKS and self._picks(values):
             self._listen(result, "log_softmax", -1, of_classes=True)
+        else:
+            self._meet_share(name, values, result)
+
+    def _meet_share(self, name: str, values: list[Any], result: torch.Tensor) -> None:
+        """Listen at a share in a running sum, and at shares in a sum that the batch has count."""
+        if self._counts_shares(name, values):
+            self._listen(result, "log_share", -1, of_classes=True)
+        if name not in _DIFFERENCES or not all(map(_learns, values[:2])):
+            return
+        for one, other, sign in ((*values[:2], -1), (*values[1::-1], 1)):
+            whole = is_log_share(one, other, running=False)
+            if is_log_share(one, other, running=True) or (whole and of_pairs(one)):
+                self._listen(result, "log_share", sign, of_classes=True)
+            elif whole and sign < 0:
+                self._shares[id(result)] = result
+
+    def _counts_shares(self, name: str, values: list[Any]) -> bool:
+        """Tell whether the batch says which of the shares count, by zeros and ones or a mask."""
+        if not any(id(each) in self._shares for each in values[:2]):
+            return False
+        marks = [each for each in values[:2] if self._of_batch(each)]
+        if not marks:
+            return False
+        mask = marks[0].dtype == torch.bool
+        binary = mask or set(marks[0].unique().tolist()) <= {0, 1}
+        return binary if name in _PRODUCTS else mask and name in _CHOICES
 
     def likelihood(self, distribution: Any, value: Any, result: Any) -> None:
         """Listen at a log-probability of the batch, or of a model under what does not learn."""
@@ -159,6 +189,10 @@ class LossSigns:
         with torch._C.DisableTorchFunction():  # noqa: SLF001 - torch has no public name for it
             untyped: Any = result
             untyped.register_hook(arrive)
+
+
+def _learns(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.requires_grad and not is_wrapped(value)
 
 
 def _extremes(gradient: torch.Tensor, sign: int) -> Optional[tuple[float, float]]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from torchproof.proofs.process.randomness import Draw
     from torchproof.proofs.process.warned import Warned
+    from torchproof.proofs.step.attention import Misweighed
+    from torchproof.proofs.step.checkpoints import Resumption
     from torchproof.proofs.step.events import Event
     from torchproof.proofs.step.loss_calls import LossCall
     from torchproof.proofs.step.loss_signs import LossSign
@@ -66,7 +68,7 @@ class Observation:
     ``learning_inputs`` tells, by the id of a batch norm, whether its input required a gradient;
     ``passing`` holds, by id, the parameters of modules that a model calls and does not hold, each
     with the first call of the step that did; ``unread`` the places, among the backward passes, of
-    those whose gradients nothing read.
+    those whose gradients nothing read; ``resumptions`` reach back to where ``build`` began.
     """
 
     trial: Trial
@@ -88,6 +90,7 @@ class Observation:
     picks: list[Pick] = field(default_factory=list)
     bare: list[Bare] = field(default_factory=list)
     squashed: list[Squashed] = field(default_factory=list)
+    misweighed: list[Misweighed] = field(default_factory=list)
     draws: list[Draw] = field(default_factory=list)
     warned: list[Warned] = field(default_factory=list)
     left: dict[str, tuple[Any, Any]] = field(default_factory=dict)
@@ -95,6 +98,7 @@ class Observation:
     passing: dict[int, tuple[torch.Tensor, int]] = field(default_factory=dict)
     rewrites: list[Rewrite] = field(default_factory=list)
     unread: list[int] = field(default_factory=list)
+    resumptions: list[Resumption] = field(default_factory=list)
 
     @property
     def first_backward(self) -> Optional[str]:

@@ -17,6 +17,7 @@ from torchproof.proofs.process.places import user_line
 from torchproof.proofs.process.randomness import RANDOM, Draw, generator_state
 from torchproof.proofs.process.switches import switches
 from torchproof.proofs.process.warned import warned
+from torchproof.proofs.step.attention import Attention
 from torchproof.proofs.step.events import Chronicle, held_by
 from torchproof.proofs.step.likelihoods import likelihoods
 from torchproof.proofs.step.loss_calls import LOSSES, arguments, loss_call
@@ -68,6 +69,7 @@ def observe(trial: Trial) -> Iterator[Observation]:
     seen.signs = recorder.signs.found
     seen.picks, seen.bare = recorder.picks.found, recorder.picks.bare
     seen.squashed = recorder.picks.squashed
+    seen.misweighed = recorder.attention.found
     seen.after = trial.state()
 
 
@@ -83,6 +85,7 @@ class _Recorder(TorchFunctionMode):
         self.chronicle = Chronicle(seen.trial)
         self.signs = LossSigns(seen.trial, sources)
         self.picks = Picks(seen.trial, sources)
+        self.attention = Attention()
         self.unread = UnreadGradients()
         self._spent = SpentGradients()
         self._operands = Operands(sources)
@@ -146,6 +149,7 @@ class _Recorder(TorchFunctionMode):
         begin = args[0] if args else kwargs.get("tensors")
         self.chronicle.backward(begin, reached)
         self.picks.backward(begin)
+        self.attention.clear()
 
     def _called(self, function: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call the function; note what it draws."""
@@ -168,6 +172,7 @@ class _Recorder(TorchFunctionMode):
             self._loss(name, arguments(args, kwargs), result, location)
         self.signs.meet(name, args, kwargs, result)
         self.picks.meet(name, args, kwargs, result)
+        self.attention.meet(name, args, kwargs, result)
         operands = tuple(self._operands.of(tensor) for tensor in tensors)
         inside = self._modules.innermost
         self._seen.operations.append(Operation(name.strip("_"), operands, inside, location))

@@ -39,6 +39,10 @@ class Operands:
 
     def made(self, name: str, args: Any, given: tuple[Operand, ...], result: Any, at: Any) -> None:
         """Note the result of an operation outside the models, and the line that asks for it."""
+        if name == "broadcast_tensors":  # returns each of what it is given, in another shape
+            for one, each in zip(given, result):
+                self._sources.trace({one.source}, each)
+            return
         self._sources.trace({each.source for each in given}, result)
         if not isinstance(result, torch.Tensor):
             return

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Optional
 from weakref import WeakKeyDictionary
 
+import torch
 from torch.optim.optimizer import (
     Optimizer,
     register_optimizer_step_post_hook,
@@ -24,6 +25,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OnStep = Callable[[Optimizer], None]
+
+
+def remembered(optimizer: Optimizer) -> list[str]:
+    """Name the tensors that an optimizer keeps for its parameters, but for the number of steps."""
+    states = optimizer.state.values()
+    return list(dict.fromkeys(name for state in states for name in remembered_in(state)))
+
+
+def remembered_in(state: Any) -> list[str]:
+    """Name the tensors in the state of one parameter, but for the number of steps."""
+    items = state.items() if isinstance(state, dict) and has_begun(state) else ()
+    return [name for name, each in items if isinstance(each, torch.Tensor) and name != "step"]
+
+
+def has_begun(state: Any) -> bool:
+    """Tell whether an update has left a state; Adagrad makes it before the first."""
+    step = state.get("step", 1) if isinstance(state, dict) else 1
+    return bool(step.any() if isinstance(step, torch.Tensor) else step)
 
 
 @contextmanager

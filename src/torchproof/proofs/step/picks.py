@@ -12,6 +12,7 @@ import torch
 
 from torchproof.proofs.process.places import user_line
 from torchproof.proofs.step.loss_calls import AFFINE, is_wrapped, maker
+from torchproof.proofs.tensors.axes import signed
 from torchproof.proofs.tensors.graph import operation, parents
 
 
@@ -138,8 +139,11 @@ class Picks:
 
     def _are_ids(self, tensor: Any) -> bool:
         """Tell whether these are class ids of the batch, not one id expanded to many."""
-        plain = isinstance(tensor, torch.Tensor) and tensor.dtype == torch.long
-        return plain and 0 not in tensor.stride() and self._sources.of_batch(tensor)
+        if not isinstance(tensor, torch.Tensor) or tensor.dtype != torch.long:
+            return False
+        axes = zip(tensor.shape, tensor.stride())
+        expanded = any(size > 1 and not stride for size, stride in axes)
+        return not expanded and self._sources.of_batch(tensor)
 
     def _one_hot(self, tensor: torch.Tensor) -> Optional[int]:
         if tensor.requires_grad or self._sources.of(tensor) != "batch":
@@ -169,12 +173,11 @@ def _normalised(values: torch.Tensor) -> tuple[Optional[int], bool]:
         logs = logs or name in ("Log", "LogSoftmax")
         if name in ("Softmax", "LogSoftmax"):
             axis = getattr(node, "_saved_dim", None)
-            # A negative axis comes out of C++ as a large unsigned number.
-            signed = None if axis is None else axis - 2**64 if axis >= 2**63 else axis
-            return (None if signed is None else signed % values.dim()), logs
-        if name not in _ELEMENTWISE:
+            return (None if axis is None else signed(axis) % values.dim()), logs
+        if name not in (*_ELEMENTWISE, "Div", "Expand"):
             break
-        node = _only_one(node)
+        # Divided by their own sum, as `Categorical` does, they keep the axis of the softmax.
+        node = parents(node)[0] if name == "Div" else _only_one(node)
     return None, False
 
 

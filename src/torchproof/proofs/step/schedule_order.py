@@ -1,21 +1,20 @@
-"""The order of schedulers and optimizers, and how a finding about any order is worded."""
+"""The order of schedulers and optimizers."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchproof.proofs.finding import Finding
 from torchproof.proofs.step.chronology import last_before, of_call, repeated_schedules
+from torchproof.proofs.step.disorder import disorder
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torchproof.proofs.finding import Finding
     from torchproof.proofs.step.events import Event
     from torchproof.proofs.step.observation import Observation
-
-ID = "event-order"
 
 
 def schedule_first(_: Observation, events: list[Event]) -> Iterator[Finding]:
@@ -68,19 +67,3 @@ def schedule_while_accumulating(_: Observation, events: list[Event]) -> Iterator
             ),
             severity="warning",
         )
-
-
-def disorder(message: str, events: list[Event], remedy: str, at: int = 0) -> Finding:
-    """Report what was seen in these events; ``at`` is the one whose line is to blame."""
-    return Finding(
-        ID,
-        "error",
-        message,
-        evidence={
-            "order seen": ", ".join(each.kind for each in events),
-            "lines": ", ".join(each.location or "not known" for each in events),
-            "call": events[-1].call,
-        },
-        location=events[at].location,
-        remedy=remedy,
-    )

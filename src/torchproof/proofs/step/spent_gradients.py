@@ -48,11 +48,11 @@ class SpentGradients:
         self._spent: dict[int, _Spent] = {}
         self._running = 0
 
-    def before_update(self, held: Iterable[torch.Tensor]) -> None:
-        """Note that an update reads the gradients of these parameters."""
+    def before_update(self, held: Iterable[torch.Tensor], *, renewed: bool) -> None:
+        """Note that an update reads the gradients of these parameters, unless they are renewed."""
         self._running += 1
         for each in held:
-            if each.grad is not None:
+            if each.grad is not None and not renewed:
                 self._spent.pop(memory(each.grad), None)
 
     def after_update(self, held: Iterable[torch.Tensor]) -> None:

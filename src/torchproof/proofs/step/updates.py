@@ -13,6 +13,7 @@ from torch.optim.optimizer import (
 )
 
 from torchproof.proofs.process.places import user_line
+from torchproof.proofs.step.optimizers import has_begun
 
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class Marks(NamedTuple):
 class Update:
     """One call of ``optimizer.step``.
 
-    ``first``: the optimizer had no state before it; ``closure``: it computed its gradients itself,
-    so that ``moves``, by the parameter's id, stays empty.
+    ``first``: the optimizer had no state before it, or none that an update has left; ``closure``:
+    it computed its gradients itself, so that ``moves``, by the parameter's id, stays empty.
     """
 
     optimizer: Optimizer
@@ -80,15 +81,16 @@ def watch_updates(trial: Trial) -> Iterator[Log]:
 
     def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         closure = (len(args) > 1 and args[1] is not None) or kwargs.get("closure") is not None
-        first = not optimizer.state
+        with unwatched():
+            first = not any(map(has_begun, optimizer.state.values()))
         update = Update(optimizer, len(trial.losses), user_line(), first, closure)
         log.updates.append(update)
-        with _unwatched():
+        with unwatched():
             running.append((update, [] if closure else _kept(optimizer)))
 
     def after(*_: Any) -> None:
         update, kept = running.pop()
-        with _unwatched(), torch.no_grad():
+        with unwatched(), torch.no_grad():
             for parameter, rate, gradient, old in kept:
                 slope = gradient.double()
                 change = _real(parameter.detach()).double() - old.double()
@@ -137,7 +139,7 @@ def _move(rate: float, slope: torch.Tensor, change: torch.Tensor) -> Move:
     )
 
 
-def _unwatched() -> Any:
+def unwatched() -> Any:
     """Keep what is computed here out of every function mode."""
     return torch._C.DisableTorchFunction()  # noqa: SLF001 - torch has no public name for it
 
