@@ -73,7 +73,7 @@ def test_one_filter_copied_over_a_convolution(caught):
 
     finding, line = caught(RULE, lambda: zoo.classifier(Net(), zoo.classes(1, 6, 6)))
     assert line.endswith("# here")
-    assert finding.evidence["rows of the first"] == 4
+    assert finding.evidence["units of the first"] == 4
 
 
 class Adapted(nn.Module):
@@ -145,3 +145,17 @@ def test_a_dead_layer_is_an_info():
 )
 def test_zeros_that_part_are_silent(build):
     assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+def test_a_layer_without_a_unit_is_judged_with_the_others():
+    class Widened(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.extra = nn.Linear(4, 3), nn.Linear(4, 0, bias=False)
+
+        def forward(self, x):
+            return self.body(torch.cat([x, self.extra(x)], 1))
+
+    proof = torchproof.prove(lambda: zoo.classifier(Widened(), zoo.classes(4)), rules=[RULE])
+    assert not proof.findings
+    assert not proof.skipped

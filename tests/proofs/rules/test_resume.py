@@ -158,6 +158,24 @@ def test_a_count_is_a_warning():
     assert [each.severity for each in proof.findings] == ["warning"]
 
 
+def test_a_flag_that_stands_for_hooks_is_silent():
+    """Without the flag the hooks would be installed once more, which no resumed run does."""
+
+    class Doubling(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head, self.installed = nn.Linear(4, 8), nn.Linear(8, 3), False
+
+        def forward(self, x):
+            if not self.installed:
+                self.body.register_forward_hook(lambda *call: 2 * call[-1])
+                self.installed = True
+            return self.head(self.body(x))
+
+    proof = torchproof.prove(lambda: zoo.classifier(Doubling(), zoo.classes(4)), rules=[RULE])
+    assert not proof.findings
+
+
 def test_a_hidden_state_is_a_warning():
     class Stateful(nn.Module):
         def __init__(self):

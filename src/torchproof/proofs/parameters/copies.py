@@ -51,7 +51,8 @@ def _weights(seen: Observation) -> dict[str, list[str]]:
 
 def _drawn(seen: Observation, names: list[str]) -> bool:
     """Tell whether some weight holds different numbers; constants may be equal by design."""
-    return any(bool((seen.before[name] != seen.before[name].flatten()[0]).any()) for name in names)
+    flat = [seen.before[name].flatten() for name in names]
+    return any(bool((each != each[:1]).any()) for each in flat)
 
 
 def _pushed(seen: Observation, names: list[str]) -> bool:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import TYPE_CHECKING
 
 from torchproof.proofs.step.events import held_by
-from torchproof.proofs.step.optimizers import optimizer_hooks
+from torchproof.proofs.step.optimizers import optimizer_hooks, remembered_in
 from torchproof.proofs.step.trial import parameters
 from torchproof.proofs.tensors.bits import same
 
 
 if TYPE_CHECKING:
+    import torch
     from torch.optim import Optimizer
 
     from torchproof.proofs.bench import Bench
@@ -36,20 +35,8 @@ def without_memory(bench: Bench) -> list[Update]:
     return []
 
 
-def remembered(update: Update) -> list[str]:
-    """Name what the optimizer keeps for its parameters."""
-    states = update.optimizer.state.values()
-    return list(dict.fromkeys(name for state in states for name in _kept(state)))
-
-
 def _forgets(update: Update, parameter: torch.Tensor) -> bool:
-    return update.first and bool(_kept(update.optimizer.state.get(parameter, {})))
-
-
-def _kept(state: Any) -> list[str]:
-    """Return the names of a state's tensors, but for the number of steps."""
-    items = state.items() if isinstance(state, dict) else ()
-    return [name for name, each in items if isinstance(each, torch.Tensor) and name != "step"]
+    return update.first and bool(remembered_in(update.optimizer.state.get(parameter, {})))
 
 
 def _closure(seen: Observation, parameter: torch.Tensor) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torchproof.proofs.bench import CALLS
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.parameters.copies import copied_modules
+from torchproof.proofs.parameters.symmetric import axes_of_units, symmetric_units
 from torchproof.proofs.rule import rule
 from torchproof.proofs.step.trial import parameters
 from torchproof.proofs.step.updates import watch_updates
@@ -47,6 +48,10 @@ def identical_units(bench: Bench) -> Iterator[Finding]:
 
     * all rows (those of each gate of a recurrent layer) are bit-equal before and after, and the
       weight moved: the units got equal gradients, so they stay copies of one (error),
+    * all slices of any parameter along one axis began as copies of one, have equal gradients at
+      every update in float64, and would not if the parameters of this kind held noise: columns of a
+      matrix, factors of an embedding, components of a mixture (error). Positions that are only
+      summed up, or equal channels of the data, get equal gradients whatever they hold,
     * the weight is one constant and its gradient is exactly 0 at every update: nothing can ever
       move it (error); so for a parameter of no such layer that is all 0, if its gradient is not 0
       once noise is put on the others of this kind: factors of one product,
@@ -62,7 +67,7 @@ def identical_units(bench: Bench) -> Iterator[Finding]:
     seen = bench.observation
     if len({update.call for update in seen.updates}) < CALLS:
         return
-    alike: list[str] = []
+    alike: dict[str, int] = {}
     stuck: list[str] = []
     dead: list[str] = []
     for name, units in _weights(seen).items():
@@ -70,10 +75,12 @@ def identical_units(bench: Bench) -> Iterator[Finding]:
         pushed = _pushed(seen, name)
         copies = _rows_equal(old, units) and _rows_equal(new, units)
         if pushed and copies and not torch.equal(old, new):
-            alike.append(name)
+            alike[name] = units
         elif pushed is False:
             (stuck if bool((old == old.flatten()[0]).all()) else dead).append(name)
     stuck += _held_by_each_other(bench, _zeros(seen))
+    held = symmetric_units(bench, seen, {} if alike else _axes(seen))
+    alike.update((name, seen.before[name].shape[axis]) for name, axis in held.items())
     yield from _report(seen, alike, stuck, dead)
     for paths in copied_modules(bench, seen):
         yield _copied(seen, paths)
@@ -91,6 +98,22 @@ def _copied(seen: Observation, paths: list[str]) -> Finding:
         location=_line(seen, inside),
         remedy="make each by a call of its class, not by copy.deepcopy of one",
     )
+
+
+def _axes(seen: Observation) -> dict[str, list[int]]:
+    """Name the parameters that an optimizer pushed and whose units began equal, with their axes.
+
+    Of a layer's weight the units are its rows; its columns belong to what stands before it.
+    """
+    layers, axes = _weights(seen), {}
+    for name in parameters(seen.trial.trainee):
+        equal = axes_of_units(seen.before[name])
+        if name in layers:
+            one_gate = layers[name] == len(seen.before[name])
+            equal = [axis for axis in equal if axis == 0 and one_gate]
+        if equal and _pushed(seen, name):
+            axes[name] = equal
+    return axes
 
 
 def _zeros(seen: Observation) -> list[str]:
@@ -124,21 +147,21 @@ def _freed(bench: Bench, name: str, names: list[str]) -> bool:
 
 
 def _report(
-    seen: Observation, alike: list[str], stuck: list[str], dead: list[str]
+    seen: Observation, alike: dict[str, int], stuck: list[str], dead: list[str]
 ) -> Iterator[Finding]:
     facts = {"updates": len(seen.updates), "calls": len(seen.trial.losses)}
     if alike:
         yield Finding(
             ID,
             "error",
-            f"All units of {listed(alike)} are copies of one: they began equal, got equal "
+            f"All units of {listed(list(alike))} are copies of one: they began equal, got equal "
             f"gradients and will never differ.",
             evidence={
                 "layers": len(alike),
-                "rows of the first": len(seen.before[alike[0]]),
+                "units of the first": next(iter(alike.values())),
                 **facts,
             },
-            location=_line(seen, alike),
+            location=_line(seen, list(alike)),
             remedy="torch.nn.init.kaiming_uniform_(layer.weight)  # instead of a constant",
         )
     if stuck:
