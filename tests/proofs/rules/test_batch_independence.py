@@ -338,11 +338,48 @@ class Similarities(nn.Module):
         return self.read(self.first(x)) @ self.second(x).T
 
 
-def contrastive(read):
+def contrastive(read, *, shares=None):
     def loss_of(model, batch):
         return nn.functional.cross_entropy(model(batch["x"]), torch.arange(6))
 
-    return lambda: pairs.learner(Similarities(read), zoo.classes(4), loss_of)
+    def build():
+        model = Similarities(read)
+
+        def predict(batch):
+            with torch.no_grad():
+                return model(batch["x"]).softmax(shares)
+
+        given = {} if shares is None else {"predict": predict}
+        return pairs.learner(model, zoo.classes(4), loss_of, **given)
+
+    return build
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_shares_of_the_rows_that_are_alike_are_skipped(axis):
+    proof = torchproof.prove(contrastive(lambda z: z, shares=axis), rules=[RULE])
+    assert "matrix between rows" in proof.skipped[RULE]
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_shares_of_rows_that_were_mixed(caught, axis):
+    caught(RULE, contrastive(lambda z: z / z.std(0), shares=axis))
+
+
+def test_a_softmax_over_the_rows_with_as_many_classes_as_rows(caught):
+    def loss_of(model, batch):
+        return nn.functional.cross_entropy(model(batch["x"]), batch["y"])
+
+    def build():
+        model = nn.Linear(4, 6)
+
+        def predict(batch):
+            with torch.no_grad():
+                return model(batch["x"]).softmax(0)
+
+        return pairs.learner(model, zoo.classes(4), loss_of, predict=predict)
+
+    caught(RULE, build)
 
 
 def test_similarities_between_rows_are_skipped():

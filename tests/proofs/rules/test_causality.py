@@ -321,6 +321,50 @@ class AlwaysDropping(tokens.Attention):
         return F.dropout(super().forward(x), 0.5)
 
 
+class Captioner(nn.Module):
+    """Writes an image over the placeholders in a text, as many as the image has parts."""
+
+    def __init__(self, allowed):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(tokens.WORDS, 8), nn.Linear(8, tokens.WORDS)
+        self.attention = tokens.Attention(allowed)
+
+    def forward(self, x, image):
+        placeholders = x == 0
+        if int(placeholders.sum()) != image.shape[:2].numel():
+            raise ValueError("the parts of the images and their placeholders do not match")
+        embedded = self.embed(x).masked_scatter(placeholders[..., None], image)
+        return self.head(self.attention(embedded))
+
+
+def captions(allowed):
+    def build():
+        words = 1 + tokens.sentences() % (tokens.WORDS - 1)
+        x = torch.cat([torch.zeros(len(words), 3, dtype=torch.long), words], 1)
+        batch = {"x": x, "image": torch.randn(len(x), 3, 8)}
+
+        def loss(model, batch):
+            labels = batch["x"].masked_fill(batch["x"] == 0, -100)
+            scores = model(batch["x"], batch["image"])[:, :-1]
+            return F.cross_entropy(scores.transpose(1, 2), labels[:, 1:])
+
+        return tokens.trainee(Captioner(allowed), batch, loss, target=None)
+
+    return build
+
+
+def test_a_captioner_that_sees_later_words(caught):
+    caught(RULE, captions(lambda length: torch.ones(length, length).bool().tril(1)))
+
+
+def test_a_captioner_is_judged_though_its_placeholders_have_to_stay():
+    proof = torchproof.prove(
+        captions(lambda length: torch.ones(length, length).bool().tril()), rules=[RULE]
+    )
+    assert not proof.findings
+    assert not proof.skipped
+
+
 @pytest.mark.parametrize("mix", [Remembering, AlwaysDropping])
 def test_what_differs_between_equal_calls_is_no_leak(mix):
     assert not torchproof.prove(lambda: tokens.language_model(mix()), rules=[RULE]).findings

@@ -57,6 +57,26 @@ def test_other_classes_than_the_labels(caught, answer, asked):
     assert finding.evidence["places that differ"] >= 1
 
 
+def named(names, table=(3, 7, 11, 18)):
+    """The labels are the ids of a data set, which the loss looks up in a table."""
+    ids = torch.tensor(table)
+    return classifier(
+        lambda logits: torch.tensor(names)[logits.argmax(1)],
+        lambda y: (y[:, None] == ids).long().argmax(1),
+        ids[torch.tensor([0, 1, 2, 3, 0, 2])],
+    )
+
+
+def test_names_from_another_table(caught):
+    finding, _ = caught(RULE, lambda: named((7, 18, 3, 11)))
+    assert finding.evidence["places that differ"] == 6
+
+
+@pytest.mark.parametrize("names", [(3, 7, 11, 18), (0, 1, 0, 5), (3, 3, 11, 11), (21, 22, 23, 24)])
+def test_names_of_the_same_table_and_of_something_else(names):
+    assert not torchproof.prove(lambda: named(names), rules=[RULE]).findings
+
+
 def test_probabilities_in_another_order(caught):
     caught(RULE, lambda: classifier(lambda logits: logits.softmax(1).flip(1)))
 

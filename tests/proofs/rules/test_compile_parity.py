@@ -68,6 +68,26 @@ def test_what_only_the_step_refers_to(caught, as_function):
     assert line.endswith("# here")
 
 
+def served(**options):
+    """Train the model as it is written and predict with its compiled form."""
+
+    def build():
+        model = Net(**options).eval()
+        fast = torch.compile(model, backend="eager")
+        return zoo.classifier(
+            model, zoo.classes(4), predict=lambda batch: fast(batch["x"]).detach()
+        )
+
+    return build
+
+
+def test_what_only_predict_refers_to(caught):
+    finding, line = caught(RULE, served(shortcut=True))
+    assert line.endswith("# here")
+    assert "Compiled, Net predicts something else than its code" in finding.message
+    assert not torchproof.prove(served(), rules=[RULE]).findings
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_right_model_is_silent(dtype):
     def build():

@@ -90,3 +90,33 @@ def test_a_scaler_may_overflow():
 def test_a_safe_square_root_is_silent():
     proof = torchproof.prove(program(lambda z: (z.relu() + 1e-8).sqrt()), rules=[RULE])
     assert not proof.findings
+
+
+def hooked(root):
+    """Hooks on the parameters turn what is not finite into zeros."""
+
+    def build():
+        model = nn.Linear(4, 3)
+        nn.init.zeros_(model.bias)
+        for each in model.parameters():
+            each.register_hook(torch.nan_to_num)
+
+        def loss(model, batch):
+            return (root(model(batch["x"]).pow(2).sum(1)) - 1).pow(2).mean()  # here
+
+        batch = zoo.classes(4)
+        batch["x"][0] = 0
+        return lookalikes.trained_with(loss, model, batch)
+
+    return build
+
+
+def test_a_gradient_that_a_hook_makes_finite(caught):
+    finding, line = caught(RULE, hooked(lambda squares: squares.sqrt()))
+    assert line.endswith("# here")
+    assert "hooks" in finding.evidence["backward passes with it"]
+
+
+def test_a_hook_that_meets_finite_gradients_is_silent():
+    build = hooked(lambda squares: (squares + 1e-6).sqrt())
+    assert not torchproof.prove(build, rules=[RULE]).findings

@@ -114,6 +114,49 @@ def test_noise_in_the_place_of_what_it_was_added_to(caught):
     caught(RULE, lambda: without_labels(zoo.mlp(4, 4), loss_of))
 
 
+def denoiser(loss_of):
+    return without_labels(zoo.mlp(4, 4), lambda m, b: loss_of(m, b["x"], torch.randn(6, 4)))
+
+
+@pytest.mark.parametrize(
+    "loss_of",
+    [
+        lambda m, x, noise: F.mse_loss(m(noise), x),
+        lambda m, x, noise: (m(noise) - x).abs().mean(),
+    ],
+)
+def test_noise_in_the_place_of_the_noisy_input(caught, loss_of):
+    caught(RULE, lambda: denoiser(loss_of))
+
+
+def ordered(samples):
+    return samples.sort(0).values
+
+
+def energy_distance(samples, x):
+    return 2 * (samples - x).norm(dim=1).mean() - (samples - samples.roll(1, 0)).norm(dim=1).mean()
+
+
+@pytest.mark.parametrize(
+    "loss_of",
+    [
+        lambda m, x, noise: F.mse_loss(m(x + noise), x),
+        lambda m, x, noise: F.mse_loss(m(noise).mean(0), x.mean(0)),
+        lambda m, x, noise: F.mse_loss(ordered(m(noise) @ noise[:4].T), ordered(x @ noise[:4].T)),
+        lambda m, x, noise: F.mse_loss(m(noise[torch.cdist(x, noise).argmin(1)]), x),
+        lambda m, x, noise: F.mse_loss(m(noise)[[1, 0, 3, 2, 5, 4]], x),
+        lambda m, x, noise: F.mse_loss(m(noise).cumsum(0), x.cumsum(0)),
+        lambda m, x, noise: energy_distance(m(noise), x),
+    ],
+    ids=[
+        *("denoising", "moments", "sliced distance", "nearest noise"),
+        *("matched", "cumulated", "energy distance"),
+    ],
+)
+def test_noise_that_is_generated_from_or_taken_away(loss_of):
+    assert not torchproof.prove(lambda: denoiser(loss_of), rules=[RULE]).findings
+
+
 def test_samples_that_are_compared_as_a_crowd_may_be_of_noise_alone():
     def loss_of(model, batch):
         samples = model(batch["x"])
@@ -176,6 +219,21 @@ def test_two_views_by_dropout_are_right():
         return twins("left", zoo.mlp(4, 8))
 
     assert not torchproof.prove(build, rules=[RULE]).findings
+
+
+def test_samples_for_a_class_need_the_shape_of_the_inputs_alone():
+    def samples(model, batch):
+        x = torch.zeros_like(batch["x"])
+        for time in torch.linspace(1, 0, 3):
+            x = x - 0.3 * model(x, time.expand(6, 1), batch["y"]).detach()
+        return x
+
+    def build():
+        trainee = pairs.diffusion_for_a_class()
+        trainee.predict = lambda batch: samples(trainee.model, batch)
+        return trainee
+
+    assert "compares no label" in torchproof.prove(build, rules=[RULE]).skipped[RULE]
 
 
 def test_the_mask_embedded_in_place_of_the_words(caught):

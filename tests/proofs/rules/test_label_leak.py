@@ -38,6 +38,30 @@ def test_a_target_encoding_with_its_own_row(caught):
     caught(RULE, lambda: fed(encoded))
 
 
+class Choice(nn.Module):
+    """Scores candidates for each row."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.words = nn.Linear(4, 8), nn.Embedding(9, 8)
+
+    def forward(self, x, candidates):
+        return self.rows(x) @ self.words(candidates).T
+
+
+@pytest.mark.parametrize("others", [0, 5])
+def test_labels_among_candidates_are_no_leak(others):
+    def loss_of(model, batch):
+        candidates = torch.cat([batch["y"], torch.arange(others)])
+        return F.cross_entropy(model(batch["x"], candidates), torch.arange(6))
+
+    def build():
+        batch = {"x": torch.randn(6, 4), "y": torch.randperm(9)[:6]}
+        return pairs.learner(Choice(), batch, loss_of)
+
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
 def test_a_predict_that_reads_the_labels(caught):
     def build():
         trainee = fed(both)

@@ -194,6 +194,73 @@ def test_classes_that_the_model_reshapes_instead_of_exchanging(caught, classes):
     assert "reshaped" in finding.message
 
 
+def divisible(arrange, *, inside=False):
+    """Six places and three classes from a linear layer: parts of the places are classes as well."""
+
+    def loss_of(model, batch):
+        logits = model(batch["x"])
+        return F.cross_entropy(logits if inside else arrange(logits), batch["y"])
+
+    labels = torch.randint(0, 3, (4, 6))
+    labels[0, -1] = -100
+    batch = {"x": torch.randn(4, 6, 2), "y": labels}
+    head = Head(nn.Linear(2, 3), arrange if inside else lambda out: out)
+    return tokens.trainee(head, batch, loss_of)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_places_that_are_a_multiple_of_the_reshaped_classes(caught, inside):
+    finding, _ = caught(RULE, lambda: divisible(lambda out: out.reshape(4, 3, 6), inside=inside))
+    assert "reshaped" in finding.message
+
+
+def patches(arrange):
+    """A linear layer's classes of the patches of a square image, as many as it is wide."""
+
+    def loss_of(model, batch):
+        return F.cross_entropy(model(batch["x"]), batch["y"])
+
+    batch = {"x": torch.randn(4, 9, 2), "y": torch.randint(0, 3, (4, 3, 3))}
+    return tokens.trainee(Head(nn.Linear(2, 3), arrange), batch, loss_of)
+
+
+def test_patches_that_are_reshaped_to_a_map_before_their_classes_are_first(caught):
+    caught(RULE, lambda: patches(lambda out: out.reshape(4, 3, 3, 3)))
+
+
+def patches_whose_classes_are_first():
+    return patches(lambda out: out.transpose(1, 2).reshape(4, 3, 3, 3))
+
+
+def several_labels_of_each_place():
+    """Two labels of four classes at each of four places, as one row of labels."""
+
+    def loss_of(model, batch):
+        logits = model(batch["x"]).unflatten(2, (2, 4))
+        return F.cross_entropy(logits.flatten(0, 2), batch["y"].flatten())
+
+    batch = {"x": torch.randn(4, 4, 3), "y": torch.randint(0, 4, (4, 8))}
+    return tokens.trainee(nn.Linear(3, 8), batch, loss_of)
+
+
+def divisible_and_exchanged():
+    return divisible(lambda out: out.transpose(1, 2))
+
+
+def divisible_and_exchanged_inside():
+    return divisible(lambda out: out.transpose(1, 2), inside=True)
+
+
+def variables_over_time():
+    """A linear layer along time; two variables of three classes lie in the axis before it."""
+
+    def loss_of(model, batch):
+        return F.cross_entropy(model(batch["x"]).unflatten(1, (3, 2)), batch["y"])
+
+    batch = {"x": torch.randn(4, 6, 5), "y": torch.randint(0, 3, (4, 2, 3))}
+    return tokens.trainee(nn.Linear(5, 3), batch, loss_of)
+
+
 def classes_that_the_model_exchanges():
     return tagger(lambda out: out.reshape(len(out), -1, 3).transpose(1, 2))
 
@@ -279,6 +346,11 @@ LOOK_ALIKES = [
     places_of_points(4),
     places_of_points(8),
     classes_that_the_model_exchanges,
+    several_labels_of_each_place,
+    patches_whose_classes_are_first,
+    divisible_and_exchanged,
+    divisible_and_exchanged_inside,
+    variables_over_time,
     places_that_are_classes,
     features_of_a_row_in_any_layout,
 ]

@@ -477,6 +477,31 @@ def test_declared_padding_that_is_attended():
     assert finding.evidence["padding known by"] == "padding_idx=0"
 
 
+class OfSeven(nn.Module):
+    """Adds vectors of exactly seven places."""
+
+    def __init__(self):
+        super().__init__()
+        self.places = nn.Parameter(torch.randn(7, 8))
+
+    def forward(self, x):
+        return x + self.places
+
+
+@pytest.mark.parametrize("use_mask", [False, True])
+def test_declared_padding_of_a_model_that_needs_its_full_length(use_mask):
+    def build():
+        trainee = asked(use_mask=use_mask, mix=OfSeven)()
+        words, classes = trainee.batch
+        trainee.batch = (words, classes, {"attention_mask": words != 0})
+        return trainee
+
+    proof = torchproof.prove(build, rules=[RULE])
+    assert ["depends on its padding" in each.message for each in proof.findings] == [True][
+        use_mask:
+    ]
+
+
 class Tied(nn.Module):
     """Gives the next word with the vectors that it reads words by."""
 
@@ -723,7 +748,38 @@ def mask_of_global_attention():
     return pairs.learner(Reader(masked_mean), batch, loss_of)
 
 
+def texts_and_their_images(pool):
+    """Two towers: the prediction for a text is how much it is like each image, and the reverse."""
+
+    class Towers(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.reader, self.seer = Reader(pool), nn.Linear(5, 3)
+
+        def forward(self, tokens, mask, images):
+            texts = F.normalize(self.reader(tokens, mask), dim=-1)
+            return F.normalize(self.seer(images), dim=-1) @ texts.T
+
+    def build():
+        batch = {**sentences(), "images": torch.randn(6, 5)}
+        del batch["y"]
+
+        def loss_of(model, batch):
+            scores = model(batch["x"], batch["mask"], batch["images"])
+            own = torch.arange(len(scores))
+            return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
+
+        return pairs.learner(Towers(), batch, loss_of, target=None)
+
+    return build
+
+
+def test_padding_in_texts_that_are_paired_with_images(caught):
+    caught(RULE, texts_and_their_images(lambda x, mask: x.mean(1)))
+
+
 RIGHT = [
+    texts_and_their_images(masked_mean),
     shown("lengths"),
     shown("mask"),
     shown("hidden"),

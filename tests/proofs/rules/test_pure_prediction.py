@@ -370,6 +370,56 @@ def test_the_augmentation_of_training_while_evaluating(caught):
     assert line.endswith("# here")
 
 
+def noisy_crop(x):
+    start = int(torch.randint(0, 5, ()))
+    return x[:, start : start + 4] + 0.1 * torch.randn_like(x[:, :4])  # here
+
+
+def some_points(x):
+    places = torch.randint(0, 8, (4,))
+    return F.normalize(x[:, places] - x[:, places].mean(1, keepdim=True), dim=2)
+
+
+def evaluating_parts(evaluate, part):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    return pairs.learner(
+        model,
+        pairs.labelled(8, 3),
+        lambda m, b: F.cross_entropy(m(part(b["x"])), b["y"]),
+        evaluate=lambda batch: evaluate(model, part, batch).detach(),
+    )
+
+
+def evaluated_as_trained(model, part, batch):
+    return F.cross_entropy(model(part(batch["x"])), batch["y"])
+
+
+def test_a_noisy_crop_while_evaluating(caught):
+    finding, _ = caught(RULE, lambda: evaluating_parts(evaluated_as_trained, noisy_crop))
+    assert "augmentation of training is active" in finding.message
+
+
+def over_two_views(model, part, batch):
+    logits = model(torch.cat([part(batch["x"]), part(batch["x"])]))
+    return F.cross_entropy(logits, batch["y"].repeat(2))
+
+
+def of_the_middle(model, _, batch):
+    return F.cross_entropy(model(batch["x"][:, 2:6]), batch["y"])
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "part"),
+    [
+        (over_two_views, noisy_crop),
+        (of_the_middle, noisy_crop),
+        (evaluated_as_trained, some_points),
+    ],
+)
+def test_parts_that_an_evaluation_may_be_of(evaluate, part):
+    assert not torchproof.prove(lambda: evaluating_parts(evaluate, part), rules=[RULE]).findings
+
+
 def evaluated_without_noise():
     return evaluating(lambda model, x, y: F.cross_entropy(model(x), y), jittered)
 

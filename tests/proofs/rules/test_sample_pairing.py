@@ -38,6 +38,118 @@ def test_labels_off_by_one(caught):
     assert "The label of row 0 is compared with the prediction for another row" in finding.message
 
 
+def regression(loss_of, target=lambda y: y):
+    batch = {"x": torch.randn(6, 4), "y": torch.rand(6) + 0.5}
+    return pairs.learner(
+        zoo.mlp(4, 1), batch, lambda m, b: loss_of(m(b["x"]).squeeze(1), target(b["y"]))
+    )
+
+
+def root(outputs, labels):
+    return F.mse_loss(outputs, labels).sqrt()
+
+
+def share_of_the_variance(outputs, labels):
+    return (outputs - labels).square().sum() / (labels - labels.mean()).square().sum()
+
+
+def root_of_distances(outputs, labels):
+    return (outputs - labels).abs().mean().sqrt()
+
+
+def relative(outputs, labels):
+    return (outputs - labels).abs().sum() / labels.sum()
+
+
+def root_of_steps(outputs, labels):
+    return root(outputs.diff(), labels.diff())
+
+
+def root_of_the_worst(outputs, labels):
+    return (outputs - labels).square().topk(2).values.mean().sqrt()
+
+
+@pytest.mark.parametrize("loss_of", [root, share_of_the_variance])
+def test_a_factor_that_all_labels_share_does_not_hide_it(caught, loss_of):
+    finding, _ = caught(RULE, lambda: regression(loss_of, lambda y: y.roll(1)))
+    assert finding.evidence["place in the output"] == 1
+
+
+@pytest.mark.parametrize(
+    "loss_of",
+    [root, share_of_the_variance, root_of_distances, relative, root_of_steps, root_of_the_worst],
+)
+def test_a_factor_that_all_labels_share_is_right(loss_of):
+    assert not torchproof.prove(lambda: regression(loss_of), rules=[RULE]).findings
+
+
+class Tagger(nn.Module):
+    def __init__(self, outputs=3):
+        super().__init__()
+        self.gru, self.head = (
+            nn.GRU(2, 8, batch_first=True, bidirectional=True),
+            nn.Linear(16, outputs),
+        )
+
+    def forward(self, x):
+        return self.head(self.gru(x)[0])
+
+
+def tagger(loss_of, outputs=3, labels=None):
+    """Each of five positions has a class."""
+    labels = torch.randint(0, 3, (6, 5)) if labels is None else labels
+    batch = {"x": torch.randn(6, 5, 2), "y": labels}
+    return pairs.learner(Tagger(outputs), batch, lambda m, b: loss_of(m, b["x"], b["y"]))
+
+
+def classes(logits, labels):
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+
+
+@pytest.mark.parametrize(("shift", "position", "place"), [(1, 4, 0), (-1, 0, 4), (-2, 0, 3)])
+def test_labels_shifted_around_the_end_of_their_sequence(caught, shift, position, place):
+    finding, _ = caught(RULE, lambda: tagger(lambda m, x, y: classes(m(x), y.roll(shift, 1))))
+    assert finding.evidence["position of the labels"] == position
+    assert finding.evidence["of the output"] == place
+
+
+def corners_of_polygons():
+    """Whichever is the first corner, the closed line is the same."""
+
+    def loss_of(model, x, y):
+        shifts = [(model(x) - y.roll(each, 1)).square().mean((1, 2)) for each in range(5)]
+        return torch.stack(shifts).amin(0).mean()
+
+    corners = torch.randn(5, 2) * 3
+    return tagger(loss_of, 2, corners + 0.01 * torch.randn(6, 5, 2))
+
+
+def tokens_that_go_round():
+    model = nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 9))
+    tokens = torch.randint(0, 9, (6, 5))
+    return pairs.learner(
+        model,
+        {"x": tokens, "y": tokens.clone()},
+        lambda m, b: classes(m(b["x"]), b["y"].roll(-1, 1)),
+    )
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: tagger(lambda m, x, y: classes(m(x), y)),
+        lambda: tagger(lambda m, x, y: classes(m(x)[:, :-1], y[:, 1:])),
+        lambda: tagger(lambda m, x, y: classes(m(x.roll(2, 1)), y.roll(2, 1))),
+        lambda: tagger(lambda m, x, y: classes(m(x.flip(1)), y.flip(1))),
+        corners_of_polygons,
+        tokens_that_go_round,
+    ],
+    ids=["own", "next", "both moved", "both reversed", "polygons", "tokens"],
+)
+def test_labels_of_positions_that_are_right(build):
+    assert not torchproof.prove(build, rules=[RULE]).findings
+
+
 def test_a_batch_norm_does_not_hide_it(caught):
     def build():
         model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))

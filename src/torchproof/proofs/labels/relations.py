@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from torchproof.proofs.trainee import Trainee
 
 _DEPTH = 3
+# Half of the digits of float64: what rounding leaves is smaller, what differs is larger.
+_ROUNDING = 2.0**-26
 _ENDS = len(("from", "to"))
 
 
@@ -84,6 +86,47 @@ def has_pairs(bench: Bench, trial: Trial, inputs: Any, rows: int) -> bool:
         if second.shape != first.shape or bool(moved[rest][:, rest].any()):
             return False
     return True
+
+
+def has_shares(bench: Bench, trial: Trial, inputs: Any, rows: int) -> bool:
+    """Tell whether the prediction has a share for each pair of rows, as a softmax makes of scores.
+
+    Shares of a row or of a column add up to one, so another first or last row changes all of them;
+    but among the other rows' own they stay in proportion. Of the column of the changed row they do
+    not, as a column belongs to a row and not to a class.
+
+    Args:
+        bench: Where the trainee comes from.
+        trial: In float64.
+        inputs: What is predicted for.
+        rows: How many they are.
+    """
+    first = predicted(bench, trial, inputs)
+    if first.shape != (rows, rows) or not bool((first > 0).all()):
+        return False
+    changed = [
+        (row, predicted(bench, trial, map_tensors(inputs, row_from(row, other, rows))))
+        for row, other in ((0, rows - 1), (rows - 1, 0))
+    ]
+    return any(
+        all(_in_proportion(first, second, row, axis) for row, second in changed) for axis in (0, 1)
+    )
+
+
+def _in_proportion(first: torch.Tensor, second: torch.Tensor, row: int, axis: int) -> bool:
+    if second.shape != first.shape:
+        return False
+    rest = [each for each in range(len(first)) if each != row]
+    (kept, moved), (still, after) = (
+        (each[rest][:, rest], each[rest][:, [row]]) for each in (first, second)
+    )
+    own = _apart(moved, after, 0) > _ROUNDING
+    return own and _apart(kept, still, axis) <= _ROUNDING
+
+
+def _apart(first: torch.Tensor, second: torch.Tensor, axis: int) -> float:
+    shares = [each / each.sum(axis, keepdim=True) for each in (first, second)]
+    return distance(*shares)
 
 
 def has_a_context(bench: Bench, trial: Trial, inputs: Any, row: int, gap: float) -> bool:

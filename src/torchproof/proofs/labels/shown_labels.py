@@ -1,8 +1,10 @@
-"""Class ids that a model is given and that its scores of the classes are compared with.
+"""Class ids that a model is given and that its scores are compared with, and not leaked for that.
 
 A margin loss in the model (ArcFace, Deng et al., 2019) moves the score of the true class; one that
 weighs hard examples (CurricularFace, Huang et al., 2020) moves others as well, but no layer reads
 the label. Where a layer does, and the scores of further classes move, the label is a feature.
+In a sampled softmax (Jean et al., 2015) labels are among the candidates that all rows are scored
+against.
 """
 
 from __future__ import annotations
@@ -12,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from torchproof.proofs.batches import another_row, parted
+from torchproof.proofs.batches import another_row, parted, plain_tensors
 from torchproof.proofs.prediction.pairing import LabelChange, aligned
 from torchproof.proofs.prediction.probe import module_at, undisturbed
 from torchproof.proofs.prediction.replacement import about, restored
 from torchproof.proofs.step.inference import call_in_eval
-from torchproof.proofs.tensors.bits import elements_that_differ
+from torchproof.proofs.tensors.bits import elements_that_differ, same
 
 
 if TYPE_CHECKING:
@@ -62,6 +64,25 @@ def scores_read_it(bench: Bench, change: LabelChange, index: int) -> bool:
     held = bool(told[change.row, classes].all() and moved[classes].all())
     moved[classes] = False
     return held and bool(moved.any()) and any(map(_differ, read, read_then))
+
+
+def are_candidates(first: Call, second: Call) -> bool:
+    """Tell whether rows of an argument are what every row is scored against, a column for each.
+
+    Labels are among the candidates that the loss chooses from, as in a sampled softmax.
+    """
+    one, other = first.output, second.output
+    if one is None or other is None or one.shape != other.shape or one.dim() != _SCORES:
+        return False
+    moved = elements_that_differ(one, other)
+    pairs = zip(plain_tensors(first.arguments).values(), plain_tensors(second.arguments).values())
+    changed = [
+        elements_that_differ(given, new).reshape(len(given), -1).any(1)
+        for given, new in pairs
+        if given.dim() and given.shape == new.shape and not same(given, new)
+    ]
+    everywhere = bool(moved.any(1).all()) and len(changed) == 1
+    return everywhere and torch.equal(changed[0], moved.any(0))
 
 
 def _run(trial: Trial, call: Call) -> tuple[torch.Tensor, list[torch.Tensor]]:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+
+import torch
 
 from torchproof.proofs.batches import parted, plain_tensors
-from torchproof.proofs.prediction.pairing import aligned, label_changes
+from torchproof.proofs.prediction.pairing import aligned, label_changes, labels_act
 from torchproof.proofs.prediction.probe import undisturbed, watch
 from torchproof.proofs.prediction.replacement import restored
-from torchproof.proofs.prediction.windows import cut_from
+from torchproof.proofs.prediction.windows import cut_from, has_window_size
 from torchproof.proofs.process.drawings import drawings
 from torchproof.proofs.process.outside_draws import NUMPY, PYTHON
 from torchproof.proofs.process.seeds import fix_seed
 from torchproof.proofs.rule import Skip
-from torchproof.proofs.tensors.bits import distance, same
+from torchproof.proofs.tensors.bits import distance, elements_that_differ, same
 
 
 if TYPE_CHECKING:
-    import torch
-
     from torchproof.proofs.batches import Parted
     from torchproof.proofs.bench import Bench
     from torchproof.proofs.prediction.probe import Call
@@ -48,7 +49,8 @@ def augmentation(bench: Bench, use: Callable[[Trial], object]) -> Optional[Augme
 
     It counts if the step draws it at the same line, if the labels are compared with a model's
     output and are neither the inputs themselves (denoising) nor what a model's inputs are made of
-    (diffusion), and if nothing is predicted twice. Cutting a window out of each row is a change.
+    (diffusion), and if nothing is predicted twice. Cutting a window out of each row is a change;
+    so is noise in a window, which shows on inputs whose numbers are all equal.
 
     Args:
         bench: Where the trainee comes from.
@@ -66,6 +68,7 @@ def augmentation(bench: Bench, use: Callable[[Trial], object]) -> Optional[Augme
     name, location = shared[0]
     others = (_used(bench, use, bench.seed + more)[0] for more in range(1, _SEEDS))
     gap = next(filter(None, (_largest_gap(whole, calls, other) for other in others)), 0.0)
+    gap = gap or _gap_in_windows(bench, use, whole)
     return Augmentation(name, str(location), gap) if gap else None
 
 
@@ -74,10 +77,9 @@ def supervised(bench: Bench, whole: Parted) -> bool:
     if any(same(label, each) for label in whole.labels.values() for each in whole.inputs.values()):
         return False
     try:
-        changes = bench.once(label_changes)
+        return labels_act(bench)
     except Skip:
         return False
-    return any(mask.any() for change in changes for mask in change.told.values())
 
 
 def made_of_labels(bench: Bench) -> bool:
@@ -90,11 +92,13 @@ def made_of_labels(bench: Bench) -> bool:
 
 
 def _used(
-    bench: Bench, use: Callable[[Trial], object], seed: int
+    bench: Bench, use: Callable[[Trial], object], seed: int, batch: Any = None
 ) -> tuple[list[Call], list[tuple[str, Optional[str]]]]:
-    """Use a trial; return the calls of models, and the lines that drew noise."""
+    """Use a trial, on this batch if any; return the calls of models, and the lines of noise."""
     with ExitStack() as stack:
         trial = stack.enter_context(restored(bench))
+        if batch is not None:
+            trial.trainee.batch = batch
         stack.enter_context(fix_seed(seed))
         probe = stack.enter_context(watch(trial.trainee))
         drawn = stack.enter_context(drawings())
@@ -114,6 +118,48 @@ def _gap(whole: Parted, first: Call, second: Call) -> float:
     pairs = [pair for pair in _in_common(first, second) if not same(*pair)]
     changed = [pair for pair in pairs if any(_is_changed(whole, each) for each in pair)]
     return max((distance(*pair) for pair in changed), default=0.0)
+
+
+def _gap_in_windows(bench: Bench, use: Callable[[Trial], object], whole: Parted) -> float:
+    """Return how far noise moves what a model is given of inputs whose numbers are all equal.
+
+    Only numbers count that move with the inputs as well, in windows of one: no choice of places
+    changes them, and noise that is an argument of its own does not move with the inputs.
+    """
+    flat, other = (
+        whole.change(partial(_flat, end), labels=False) for end in (torch.max, torch.min)
+    )
+    seeds = ((flat, 0), (flat, 1), (other, 0))
+    try:
+        calls = [_used(bench, use, bench.seed + more, batch)[0] for batch, more in seeds]
+    except Exception:  # noqa: BLE001 - the user's code need not run on such inputs
+        return 0.0
+    if any([call.path for call in each] != [call.path for call in calls[0]] for each in calls):
+        return 0.0
+    return max((_moved_twice(whole, *same_call) for same_call in zip(*calls)), default=0.0)
+
+
+def _flat(end: Callable[[torch.Tensor], torch.Tensor], tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor of its largest number alone, or its smallest; whole numbers stay."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return tensor
+    return torch.full_like(tensor, float(end(tensor.detach())))
+
+
+def _moved_twice(whole: Parted, call: Call, reseeded: Call, moved: Call) -> float:
+    """Return how far the noise moves the numbers of windows that the inputs move as well."""
+    gaps = [0.0]
+    for (one, two), (_, three) in zip(_in_common(call, reseeded), _in_common(call, moved)):
+        finite = all(bool(each.isfinite().all()) for each in (one, two, three))
+        if finite and one.shape == two.shape == three.shape and _is_of_window_size(whole, one):
+            both = elements_that_differ(one, two) & elements_that_differ(one, three)
+            gaps.append(distance(one[both], two[both]))
+    return max(gaps)
+
+
+def _is_of_window_size(whole: Parted, argument: torch.Tensor) -> bool:
+    inputs = [each for each in whole.inputs.values() if each.dtype == argument.dtype]
+    return argument.is_floating_point() and any(has_window_size(argument, each) for each in inputs)
 
 
 def _in_common(first: Call, second: Call) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -75,6 +75,15 @@ def label_changes(bench: Bench) -> list[LabelChange]:
     ]
 
 
+def labels_act(bench: Bench) -> bool:
+    """Tell whether the loss compares a label of the first or the last row with an output.
+
+    Raises:
+        Skip: As in `label_changes`.
+    """
+    return any(mask.any() for each in bench.once(label_changes) for mask in each.told.values())
+
+
 def reach(bench: Bench, rows: Iterable[int]) -> Reach:
     """Overwrite the inputs of some rows, each by another row's, and see what changes.
 
@@ -162,7 +171,25 @@ def _told(before: Call, after: Call) -> Mask:
     first, second = before.gradient, after.gradient
     if first is None or second is None or first.shape != second.shape:
         raise Skip("the shape of a model's output depends on the labels")
-    return elements_that_differ(first, second)
+    return _beyond_a_factor(first, second)
+
+
+def _beyond_a_factor(first: torch.Tensor, second: torch.Tensor) -> Mask:
+    """Mark what differs; where that is everything, what is not the same multiple as most others.
+
+    A loss that is the root of a mean, or a mean over as many as the labels say, weighs all rows
+    otherwise when one label changes; this label is compared with the rest alone. Rounding is told
+    from a comparison by half the digits: a multiple is off by some units in the last place.
+    """
+    changed, read = elements_that_differ(first, second), first.ne(0)
+    if not first.is_floating_point() or not read.any() or not bool(changed[read].all()):
+        return changed
+    wide, other = first.double(), second.double()
+    factor = (other[read] / wide[read]).median()
+    rounding = torch.finfo(first.dtype).eps ** 0.5 * other.abs().max()
+    rest = changed & ((other - factor * wide).abs() > rounding)
+    followed = int((changed & ~rest & read).sum())
+    return rest if rest.any() and followed > int(rest.sum()) else changed
 
 
 def _reached(trial: Trial, before: Probe, after: Probe) -> dict[int, Mask]:

@@ -18,10 +18,15 @@ def cut_from(cut: torch.Tensor, whole: torch.Tensor) -> bool:
         cut: Of shape (rows, *window).
         whole: Of shape (rows, *size), with as many axes.
     """
+    return has_window_size(cut, whole) and all(map(_is_window, cut, whole))
+
+
+def has_window_size(cut: torch.Tensor, whole: torch.Tensor) -> bool:
+    """Tell whether the rows of one tensor could be windows of another's, as `cut_from` asks."""
     if cut.dim() != whole.dim() or cut.dim() < 2 or len(cut) != len(whole):  # noqa: PLR2004 - a row
         return False
     smaller = all(one <= other for one, other in zip(cut.shape, whole.shape))
-    return smaller and cut.shape != whole.shape and all(map(_is_window, cut, whole))
+    return smaller and cut.shape != whole.shape
 
 
 def _is_window(row: torch.Tensor, whole: torch.Tensor) -> bool:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from torchproof.proofs.batches import row_from, rows_from
 from torchproof.proofs.finding import Finding
-from torchproof.proofs.labels.relations import check_squares, has_a_context, has_a_graph, has_pairs
+from torchproof.proofs.labels.relations import (
+    check_squares,
+    has_a_context,
+    has_a_graph,
+    has_pairs,
+    has_shares,
+)
 from torchproof.proofs.prediction.answers import answers, behind
 from torchproof.proofs.prediction.replacement import (
     Unrounded,
@@ -59,11 +65,11 @@ def batch_independence(bench: Bench) -> Iterator[Finding]:
     Assumes that the first dimension of every input (the batch, or without a ``predict`` the model's
     arguments) and of the output is the batch.
     Skipped if the tensors disagree on it, if there is one row only, if two predictions for the same
-    batch differ, if the prediction is a matrix between rows, as similarities are, or is made with
-    one (an adjacency, or edges), in the batch or held by a model or a variable of the code, if the
-    other rows matter as examples only (a support and its labels, whose order is free), if they
-    decide how often a loop runs and nothing else, as a solver's that stops when all have converged,
-    or if float64 is needed and the model cannot be run in it.
+    batch differ, if the prediction is a matrix between rows, as similarities and their softmax are,
+    or is made with one (an adjacency, or edges), in the batch or held by a model or a variable of
+    the code, if the other rows matter as examples only (a support and its labels, whose order is
+    free), if they decide how often a loop runs and nothing else, as a solver's that stops when all
+    have converged, or if float64 is needed and the model cannot be run in it.
     """
     for row in (0, -1):
         gap = _gap(bench, row)
@@ -114,7 +120,10 @@ def _related(bench: Bench, row: int, gap: float) -> str:
         if has_a_graph(bench, trial, inputs, rows):
             return "the model holds a matrix between rows (an adjacency) or their edges"
     with restored(bench) as trial, Unrounded():
-        if has_a_context(bench, trial, widen(trial, predict_inputs(bench)), row, gap):
+        inputs = widen(trial, predict_inputs(bench))
+        if has_shares(bench, trial, inputs, rows):
+            return "the prediction is a matrix between rows, in shares"
+        if has_a_context(bench, trial, inputs, row, gap):
             return "other tensors of the batch are examples for all rows (a support)"
     return ""
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from torchproof.proofs.finding import Finding
 from torchproof.proofs.rule import Skip, rule
+from torchproof.proofs.sequences.leaks import leak, where
 from torchproof.proofs.sequences.own_units import in_its_own_unit
-from torchproof.proofs.sequences.sequences import along_the_other_axis, leak, sequence, where
+from torchproof.proofs.sequences.sequences import along_the_other_axis, sequence
 
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ def causality(bench: Bench) -> Iterator[Finding]:
     `batch-independence`. Judged where it is declared (``Trainee(causal=True)``), and where the
     gradient of the loss shows that every position which the loss reads is trained to give a later
     token of the model's own input; then only these positions are judged, so that a prefix may
-    be read in both directions.
+    be read in both directions. If the model cannot be called with any other tokens, as where
+    placeholders of an image have to be as many as it has parts, only those that the loss asks for
+    are overwritten.
 
     A series of numbers counts as tokens where the loss asks each position for the next ones, which
     is found by giving it these in place of the output (squares, absolute values, likelihoods with
@@ -60,7 +63,7 @@ def causality(bench: Bench) -> Iterator[Finding]:
         return
     if not declared and in_its_own_unit(bench, seen):
         raise Skip("the series is measured by a scale of its own; causal=True declares it causal")
-    mark = where(bench, seen, found)
+    mark = where(bench, found)
     yield Finding(
         ID,
         "error",

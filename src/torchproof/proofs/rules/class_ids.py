@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 import torch
 
 from torchproof.proofs.batches import another_row, parted, row_from
 from torchproof.proofs.finding import Finding
+from torchproof.proofs.prediction.assumed import predicted_from
 from torchproof.proofs.prediction.pairing import aligned, label_changes
-from torchproof.proofs.prediction.probe import module_at, probe, substituted, undisturbed
-from torchproof.proofs.prediction.replacement import predicted, restored
+from torchproof.proofs.prediction.probe import probe, undisturbed
 from torchproof.proofs.process.places import defined_at
 from torchproof.proofs.rule import Skip, rule
 from torchproof.proofs.step.loss_calls import rounding
 from torchproof.proofs.tensors.bits import distinct, elements_that_differ
-from torchproof.proofs.tensors.trees import main_output
 
 
 if TYPE_CHECKING:
@@ -52,8 +51,9 @@ def class_ids(bench: Bench) -> Iterator[Finding]:
     return another class for each label, always the same; a decoder may still correct some places.
 
     Assumes that integers of the labels' shape are classes. Skipped if ``predict`` returns none or
-    others than the logits have, such as a data set's own ids, if no model is trained by
-    cross-entropy on the labels of its rows, or if the step is not reproducible.
+    others than the logits and the labels have, such as ids of a data set beside labels that count
+    from 0, if no model is trained by cross-entropy on the labels of its rows, or if the step is not
+    reproducible.
     """
     asked = _one_logit_each(bench)
     if asked is not None:
@@ -66,10 +66,10 @@ def class_ids(bench: Bench) -> Iterator[Finding]:
     labels = _labels(bench)
     call, gradient = _logits(bench, labels)
     sure = torch.zeros_like(gradient).scatter(1, gradient.argmin(1)[:, None], _SURE)
-    found = _chosen(_returned(bench, call, sure), gradient)
+    found = _chosen(predicted_from(bench, call.path, sure), gradient)
     if found.is_floating_point() or found.shape != labels.shape:
         raise Skip("predict does not return one class for each label")
-    if int(found.min()) < 0 or int(found.max()) >= gradient.shape[1]:
+    if not _is_named_alike(found, labels, gradient.shape[1]):
         raise Skip("predict returns other numbers than those of the logits")
     if len(distinct(found)) == 1 and len(distinct(labels)) > 1:
         raise Skip("predict returns the same for all classes")
@@ -78,6 +78,12 @@ def class_ids(bench: Bench) -> Iterator[Finding]:
         return
     _check_row(bench, call, wrong[0])
     yield _finding(bench, found, labels, _REMEDY)
+
+
+def _is_named_alike(found: torch.Tensor, labels: torch.Tensor, classes: int) -> bool:
+    """Tell whether places among the logits are returned, or just the names that the labels have."""
+    places = int(found.min()) >= 0 and int(found.max()) < classes
+    return places or torch.equal(distinct(found), distinct(labels))
 
 
 def _chosen(found: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
@@ -108,7 +114,7 @@ def _turned_round(
     bench: Bench, call: Call, gradient: torch.Tensor, labels: torch.Tensor
 ) -> Iterator[Finding]:
     sure = torch.where(gradient < 0, _SURE, -_SURE).to(gradient)
-    found = _returned(bench, call, sure).squeeze().to(labels.dtype)
+    found = predicted_from(bench, call.path, sure).squeeze().to(labels.dtype)
     labels = labels.squeeze()
     other = labels.min() + labels.max() - labels
     if found.shape != labels.shape or not torch.equal(found, other):
@@ -147,7 +153,7 @@ def _exchanged(
 ) -> Iterator[Finding]:
     asked, classes = gradient.argmin(-1, keepdim=True), gradient.shape[-1]
     sure = torch.zeros_like(gradient).scatter(-1, asked, _SURE).movedim(-1, axis)
-    found = _returned(bench, call, sure)
+    found = predicted_from(bench, call.path, sure)
     if found.is_floating_point() or found.shape != labels.shape:
         raise Skip("predict does not return one class for each label")
     read = gradient.ne(0).any(-1)
@@ -237,25 +243,3 @@ def _one_class_of_each_row(call: Call, labels: torch.Tensor) -> bool:
         return False
     pairs = set(zip(labels.tolist(), gradient.argmin(1).tolist()))
     return len(pairs) == len({label for label, _ in pairs})
-
-
-def _returned(bench: Bench, call: Call, sure: torch.Tensor) -> torch.Tensor:
-    """Predict while the model's output is what the loss asks for, ``sure``."""
-    replaced = []
-
-    def answer(_: Any, __: Any, output: Any) -> Any:
-        main = main_output(output)
-        fits = main is not None and main.shape == sure.shape
-        fresh = substituted(output, main, sure.to(main)) if main is not None and fits else None
-        replaced.append(fresh is not None)
-        return fresh
-
-    with restored(bench) as trial:
-        handle = module_at(trial.trainee, call.path).register_forward_hook(answer)
-        try:
-            found = predicted(bench, trial)
-        finally:
-            handle.remove()
-    if replaced != [True]:
-        raise Skip("predict does not call the model once, as the step does")
-    return found

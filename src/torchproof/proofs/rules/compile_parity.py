@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import torch
 
 from torchproof.proofs.finding import Finding
 from torchproof.proofs.prediction.promoted import SHRINKS
-from torchproof.proofs.prediction.replacement import widen
+from torchproof.proofs.prediction.replacement import Unrounded, predict_inputs, predicted, widen
 from torchproof.proofs.prediction.scripted import parted_from_its_code
 from torchproof.proofs.process.compiled import compiled_part
 from torchproof.proofs.process.drawings import drawings
 from torchproof.proofs.process.places import defined_at
 from torchproof.proofs.rule import Skip, rule
 from torchproof.proofs.step.trial import largest_eps
+from torchproof.proofs.tensors.bits import distance
 
 
 if TYPE_CHECKING:
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     from torchproof.proofs.process.compiled import Compiled
 
 ID = "compile-parity"
+
+
+class _Gone(NamedTuple):
+    """How far a prediction has gone from the true one, its size and its relative rounding."""
+
+    gap: float
+    size: float
+    eps: float
 
 
 @rule(
@@ -41,7 +50,8 @@ def compile_parity(bench: Bench) -> Iterator[Finding]:
     compiled: all other rules see it run as it is written. A third run, in float64, stands for the
     true losses. Compiled code orders its operations otherwise and may round otherwise; it is an
     error if a loss lies 2**14 times farther from the true one than rounding puts it: that of any
-    loss of the eager run, or that of one operation, whichever is more.
+    loss of the eager run, or that of one operation, whichever is more. What ``predict`` gives with
+    fresh weights is compared in the same way, by the largest number of the prediction.
 
     A module that ``torch.jit`` has traced or scripted is judged where ``predict`` calls it and the
     model of its class and its very parameters is known: that is called in evaluation mode with the
@@ -78,6 +88,9 @@ def compile_parity(bench: Bench) -> Iterator[Finding]:
                 "is; TORCH_LOGS=recompiles",
             )
             return
+    gone = _predictions(bench) if bench.trainee.predict is not None else None
+    if gone is not None and gone.gap * SHRINKS > gone.eps * gone.size:
+        yield _predicts_otherwise(gone, compiled)
 
 
 def _fixed(bench: Bench, apart: Parted) -> Finding:
@@ -91,6 +104,36 @@ def _fixed(bench: Bench, apart: Parted) -> Finding:
         location=defined_at(type(apart.model).forward) or defined_at(bench.trainee.predict),
         remedy="torch.jit.script(model), or torch.where in place of if: a trace keeps one branch",
     )
+
+
+def _predicts_otherwise(gone: _Gone, compiled: Compiled) -> Finding:
+    return Finding(
+        ID,
+        "error",
+        f"Compiled, {_name(compiled)} predicts something else than its code: the prediction "
+        f"changed by {gone.gap:.3g}.",
+        evidence={"largest change": gone.gap, "largest prediction": gone.size},
+        location=defined_at(getattr(type(compiled), "forward", compiled)),
+        remedy="torch.compile(model, fullgraph=True)  # shows what is not compiled as it is",
+    )
+
+
+def _predictions(bench: Bench) -> Optional[_Gone]:
+    """Predict with fresh weights, compiled, as written, and in float64; None for class ids."""
+    with bench.trial(compiled=True) as trial:
+        given = predicted(bench, trial)
+    with bench.trial() as trial, drawings() as drawn:
+        plain = predicted(bench, trial)
+    if any(each.moved for each in drawn):
+        raise Skip("the prediction draws random numbers, which compiled code draws otherwise")
+    if given.shape != plain.shape or not plain.is_floating_point():
+        return None
+    with bench.trial() as trial, Unrounded():
+        exact = predicted(bench, trial, widen(trial, predict_inputs(bench)))
+    size = float(exact.abs().max())
+    rounding = largest_eps(bench.trainee, default=torch.finfo(plain.dtype).eps)
+    own = distance(plain.double(), exact.double()) / size if size else 0.0
+    return _Gone(distance(given.double(), exact.double()), size, max(rounding, own))
 
 
 def _name(compiled: Compiled) -> str:

@@ -4,39 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torchproof.proofs.batches import (
-    Change,
-    Parted,
-    every_row_from,
-    parted,
-    plain_tensors,
-    reversed_rows,
-)
+from torchproof.proofs.batches import Parted, parted, plain_tensors, reversed_rows
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.labels.given_twice import given_twice
-from torchproof.proofs.labels.noise import after_a_step, compared_one_by_one, given_instead
-from torchproof.proofs.prediction.pairing import aligned
+from torchproof.proofs.labels.noise import compared_one_by_one, given_instead
+from torchproof.proofs.labels.unread_inputs import (
+    NOISES,
+    changes_of,
+    given_inputs,
+    is_unread,
+    rows_of,
+)
+from torchproof.proofs.prediction.pairing import aligned, labels_act
 from torchproof.proofs.prediction.probe import Call, module_at, probe, undisturbed
 from torchproof.proofs.prediction.replacement import about, disturb, predicted, restored
 from torchproof.proofs.process.places import defined_at
 from torchproof.proofs.process.seeds import fix_seed
 from torchproof.proofs.rule import Skip, rule
 from torchproof.proofs.step.inference import call_in_eval
-from torchproof.proofs.tensors.bits import different, distinct, not_finite, same
+from torchproof.proofs.tensors.bits import different, not_finite, same
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import torch
-
     from torchproof.proofs.bench import Bench
 
 ID = "inputs-used"
-# Trained weights first; then others, in case these give the same for every input.
-_NOISES = (0, 1, 2)
-# Each that nothing depends on costs a dozen steps, each other one two.
-_MOST_INPUTS = 4
 
 
 @rule(
@@ -56,7 +50,7 @@ def inputs_used(bench: Bench) -> Iterator[Finding]:
     labels only the step is judged, and if what it gives the models does depend on the inputs, as a
     generator may make its outputs of noise alone, unless they are compared with the inputs one by
     one; or if it gives them noise of an input's shape and the whole step keeps its bits for other
-    inputs.
+    inputs, or the loss compares each row of the outputs with its row of the inputs and no other.
 
     Where the step gives a model several inputs of the batch, each is changed alone, and the whole
     call of the step has to come out different with some of the weights. It is an error if another
@@ -67,10 +61,11 @@ def inputs_used(bench: Bench) -> Iterator[Finding]:
 
     Assumes that inputs have the batch as their first dimension. Masks and types (two values) are
     not looked at one by one. Skipped if all rows have the same inputs, if a prediction of classes
-    is the same for all rows, or if the step is not reproducible or does not run on other inputs.
+    is the same for all rows or one of a loss that compares no labels depends on no inputs, or if
+    the step is not reproducible or does not run on other inputs.
     """
     whole = parted(bench.trainee)
-    turned = reversed_rows(_rows(whole))
+    turned = reversed_rows(rows_of(whole))
     if all(same(each, turned(each)) for each in whole.inputs.values()):
         raise Skip("all rows have the same inputs")
     if bench.once(undisturbed).judged and not _moves(bench, whole):
@@ -80,29 +75,16 @@ def inputs_used(bench: Bench) -> Iterator[Finding]:
             raise Skip("the models may make their outputs of noise alone")
         yield _finding("outputs of the models in the step", whole, None)
     elif whole.labels and bench.trainee.predict is not None and not _predicts(bench, whole):
+        if not labels_act(bench):
+            raise Skip("the loss compares no label with an output: predict may sample for labels")
         yield _finding("prediction", whole, defined_at(bench.trainee.predict))
     else:
         yield from _one_by_one(bench, whole)
         yield from _taken_twice(bench, whole)
 
 
-def _rows(whole: Parted) -> int:
-    """Return the size of the batch; without labels, what most of its inputs begin with."""
-    if whole.labels:
-        return whole.rows
-    sizes = [len(each) for each in whole.inputs.values() if each.dim()]
-    if not sizes:
-        raise Skip("the batch holds no tensors with a batch dimension")
-    return max(sizes, key=sizes.count)
-
-
-def _changes(rows: int) -> list[Change]:
-    """Return changes of the rows; a mean over rows keeps its bits under the first one only."""
-    return [reversed_rows(rows), every_row_from(0, rows), every_row_from(rows - 1, rows)]
-
-
 def _changed(whole: Parted) -> list[Any]:
-    return [whole.change(change, labels=False) for change in _changes(_rows(whole))]
+    return [whole.change(change, labels=False) for change in changes_of(rows_of(whole))]
 
 
 def _finding(what: str, whole: Parted, place: str | None) -> Finding:
@@ -111,7 +93,7 @@ def _finding(what: str, whole: Parted, place: str | None) -> Finding:
         "error",
         f"The {what} do{'es' * (what == 'prediction')} not depend on the inputs "
         f"({listed(list(whole.inputs))}): exchanging all rows changed no bit.",
-        evidence={"rows exchanged": _rows(whole), "largest change": 0.0, "weights": len(_NOISES)},
+        evidence={"rows exchanged": rows_of(whole), "largest change": 0.0, "weights": len(NOISES)},
         location=place,
         remedy='model(batch["x"])  # the variable that holds the inputs, not a copy or a constant',
     )
@@ -124,7 +106,7 @@ def _moves(bench: Bench, whole: Parted) -> bool:
         Skip: There are no labels, and the step gives the models the same whatever the inputs.
     """
     before = bench.once(undisturbed)
-    for change in _changes(_rows(whole)):
+    for change in changes_of(rows_of(whole)):
         after = probe(bench, whole.change(change, labels=False))
         pairs = [pair for pair in aligned(before, after) if pair[0].gradient is not None]
         if not whole.labels and not any(_given_others(*pair) for pair in pairs):
@@ -150,7 +132,7 @@ def _given_others(first: Call, second: Call) -> bool:
 
 
 def _some_output_moves(bench: Bench, pairs: list[tuple[Call, Call]]) -> bool:
-    for noise in _NOISES:
+    for noise in NOISES:
         with restored(bench) as trial:
             disturb(trial, noise)
             for pair in pairs:
@@ -170,11 +152,11 @@ def _predicts(bench: Bench, whole: Parted) -> bool:
     Raises:
         Skip: It is one of classes.
     """
-    for noise in _NOISES:
+    for noise in NOISES:
         with restored(bench) as trial:
             disturb(trial, noise)
             first = predicted(bench, trial, whole.batch)
-            for change in _changes(whole.rows):
+            for change in changes_of(whole.rows):
                 if not same(first, predicted(bench, trial, whole.change(change, labels=False))):
                     return True
     if not first.is_floating_point():
@@ -183,8 +165,8 @@ def _predicts(bench: Bench, whole: Parted) -> bool:
 
 
 def _one_by_one(bench: Bench, whole: Parted) -> Iterator[Finding]:
-    for name in _given_inputs(bench, whole):
-        if any(_matters(bench, whole, name, noise) for noise in reversed(_NOISES)):
+    for name in given_inputs(bench, whole):
+        if not is_unread(bench, whole, name):
             continue
         unread = whole.inputs[name]
         alike = [
@@ -198,7 +180,7 @@ def _one_by_one(bench: Bench, whole: Parted) -> Iterator[Finding]:
             "error" if taken else "warning",
             f"The step gives the model {name}, and nothing depends on it"
             + (f"; {alike[0]}, which has the same shape, is used." if taken else "."),
-            evidence={"input": name, "largest change": 0.0, "weights": len(_NOISES)},
+            evidence={"input": name, "largest change": 0.0, "weights": len(NOISES)},
             location=None,
             remedy=f"self.branch({name})  # where another variable is used, or leave it out",
         )
@@ -206,50 +188,15 @@ def _one_by_one(bench: Bench, whole: Parted) -> Iterator[Finding]:
 
 def _taken_twice(bench: Bench, whole: Parted) -> Iterator[Finding]:
     for name, other in given_twice(bench).items():
-        if any(_matters(bench, whole, name, noise) for noise in reversed(_NOISES)):
+        if not is_unread(bench, whole, name):
             continue
         yield Finding(
             ID,
             "error",
             f"Nothing depends on {name}; the step gives the model {other}, which has the same "
             f"shape, twice, with the same result.",
-            evidence={"input": name, "largest change": 0.0, "weights": len(_NOISES)},
+            evidence={"input": name, "largest change": 0.0, "weights": len(NOISES)},
             location=None,
             remedy=f"model({name})  # in the second call",
         )
         return
-
-
-def _given_inputs(bench: Bench, whole: Parted) -> list[str]:
-    """Name the inputs that are arguments of a model and tell rows apart, if there are several."""
-    given = [
-        each
-        for call in bench.once(undisturbed).judged
-        for each in plain_tensors(call.arguments).values()
-    ]
-    several = {
-        name: each
-        for name, each in whole.inputs.items()
-        if any(same(each, argument) for argument in given)
-    }
-    names = [
-        name
-        for name, each in several.items()
-        if len(several) > 1 and each.shape[:1] == (_rows(whole),) and _tells_rows_apart(each)
-    ]
-    return names[:_MOST_INPUTS]
-
-
-def _tells_rows_apart(tensor: torch.Tensor) -> bool:
-    several = tensor.dim() > 0 and not same(tensor, tensor[:1].expand_as(tensor))
-    return several and len(distinct(tensor)) > len(("no", "yes"))
-
-
-def _matters(bench: Bench, whole: Parted, name: str, noise: int) -> bool:
-    """Tell whether a call of the step is not finite, or changes when one input changes."""
-    only = whole._replace(inputs={name: whole.inputs[name]})
-    before = after_a_step(bench, whole.batch, noise)
-    return bool(not_finite(before)) or any(
-        different(before, after_a_step(bench, only.change(change, labels=False), noise))
-        for change in _changes(_rows(whole))
-    )

@@ -9,8 +9,8 @@ import torch
 from torchproof.proofs.batches import parted, plain_tensors
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.labels.other_labels import may_be_noisy, other_labels, rows_told
-from torchproof.proofs.labels.shown_labels import scores_read_it
-from torchproof.proofs.prediction.pairing import LabelChange, aligned, label_changes
+from torchproof.proofs.labels.shown_labels import are_candidates, scores_read_it
+from torchproof.proofs.prediction.pairing import LabelChange, aligned, label_changes, labels_act
 from torchproof.proofs.prediction.probe import Call, module_at, probe, undisturbed, watch
 from torchproof.proofs.prediction.replacement import about, predicted, restored
 from torchproof.proofs.process.places import defined_at
@@ -50,9 +50,10 @@ def label_leak(bench: Bench) -> Iterator[Finding]:
       they are numbers of the same shape as an input, which may be noise to be taken from them; not
       judged where the batch holds nothing beside them but masks and lengths, as they are the input.
     * Without: the labels change what the step first calls the model with, and that its output in
-      eval mode. An error where they are mixed with other values; a warning where the labels are an
-      argument of their own, as for a margin loss in the model, unless a layer reads them, and the
-      row whose label is exchanged for another class gets other scores of further classes.
+      eval mode, but for a column of scores for each of the rows they stand in (candidates). An
+      error where they are mixed with other values; a warning where the labels are an argument of
+      their own, as for a margin loss in the model, unless a layer reads them, and the row whose
+      label is exchanged for another class gets other scores of further classes.
 
     Where there is one label for each position, the last one is changed while the loss is given the
     same outputs: if its gradient changes at one position of an output, this output is compared
@@ -63,9 +64,9 @@ def label_leak(bench: Bench) -> Iterator[Finding]:
     Skipped without labels, if all are alike, with several models and no ``predict``, or if the step
     is not reproducible or does not run with other labels.
     """
-    changes = bench.once(label_changes)
-    if not any(mask.any() for change in changes for mask in change.told.values()):
+    if not labels_act(bench):
         return
+    changes = bench.once(label_changes)
     found = _by_predict(bench) if bench.trainee.predict else _by_arguments(bench, changes)
     found = found or _by_position(bench)
     if found is not None:
@@ -194,7 +195,8 @@ def _outputs(bench: Bench, path: str, batch: Any) -> list[torch.Tensor]:
 def _mixed(first: Call, second: Call) -> bool:
     """Tell whether a model got rows that it did not get before, in whatever order."""
     pairs = zip(plain_tensors(first.arguments).values(), plain_tensors(second.arguments).values())
-    return first.gradient is not None and any(_new_rows(*pair) for pair in pairs)
+    judged = first.gradient is not None and not are_candidates(first, second)
+    return judged and any(_new_rows(*pair) for pair in pairs)
 
 
 def _new_rows(first: torch.Tensor, second: torch.Tensor) -> bool:

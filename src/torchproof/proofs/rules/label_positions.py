@@ -10,7 +10,9 @@ from torchproof.proofs.finding import Finding
 from torchproof.proofs.prediction.probe import undisturbed
 from torchproof.proofs.rule import Skip, rule
 from torchproof.proofs.sequences.inner_scores import inner_sequences
-from torchproof.proofs.sequences.sequences import leak, sequence, uses_its_own, uses_the_past
+from torchproof.proofs.sequences.layouts import read_in_the_other_order
+from torchproof.proofs.sequences.leaks import leak, uses_its_own, uses_the_past
+from torchproof.proofs.sequences.sequences import sequence
 from torchproof.proofs.step.losses_seen import loss_line
 
 
@@ -49,12 +51,14 @@ def label_positions(bench: Bench) -> Iterator[Finding]:
       output they are neighbouring places of one channel, and the loss normalises neither over
       channels nor over a whole line of places; of a linear layer's they are a view in which the
       loss normalises neither over features of one place nor over all places.
+    * The loss asks for exactly the labels of the places, but counts the numbers of the output, or
+      of the linear layer that it views, as if classes stood where places do.
 
     Assumes rows, then positions as the first two dimensions of input and output. Skipped if no
     model is trained by cross-entropy on the tokens of its own input, with ``causal=False``, or if
     the step is not reproducible.
     """
-    scrambled = _scrambled(bench) or _cut(bench)
+    scrambled = _scrambled(bench) or _cut(bench) or read_in_the_other_order(bench)
     if scrambled is not None:
         yield _mixture(bench, scrambled)
         return
@@ -166,7 +170,7 @@ def _across(gradient: torch.Tensor, product: torch.Tensor) -> bool:
         product: The gradient at the matrix product: (rows * places, features).
     """
     rows, features = len(gradient), product.shape[-1]
-    places = product.numel() // (rows * features)
+    places = product.numel() // max(rows * features, 1)
     if gradient.dim() < _DIMS or places < _FEWEST or places * rows * features != product.numel():
         return False
     normal = [

@@ -46,7 +46,8 @@ def padding_ignored(bench: Bench) -> Iterator[Finding]:
 
     Decided for each padded row by cutting off all places behind its end (or before its start), in
     all rows: what is predicted for it has to stay. If it does not, it is repeated in float64, as
-    the shapes differ and rounding may: a difference that does not shrink is a dependency.
+    the shapes differ and rounding may: a difference that does not shrink is a dependency. It also
+    has to be one with the row in every place: in pairs of rows another one's lost content counts.
 
     The loss is judged where every position has a label, or the next token for one: its gradient at
     an output in the padding has to be 0 (but right before the first token, which it may be trained
@@ -56,7 +57,8 @@ def padding_ignored(bench: Bench) -> Iterator[Finding]:
 
     Where nothing but the ``padding_idx`` of an embedding tells the padding, which then fills the
     ends of rows and stands nowhere else, the loss is judged so, and the prediction if it is made by
-    attention without convolutions, recurrent layers and maxima: by another vector for padding.
+    attention without convolutions, recurrent layers and maxima: by another vector for padding. The
+    latter is done as well where a model needs its full length.
 
     Assumes rows, then positions as the first two dimensions, padding at one side of the rows, and
     that the batch says what is padding: by a tensor with ``mask``, ``pad`` or ``len`` in its name,
@@ -75,22 +77,15 @@ def padding_ignored(bench: Bench) -> Iterator[Finding]:
         return
     try:
         found = bench.once(_found)
+        if found.sure:
+            yield from [*_counted(bench, found)] or _asked_for(bench, found)
+            yield from _unasked(bench, found)
+        yield from _attended_to(bench, found)
     except Skip:
         attended = read_by_attention(bench)
         if attended is None:
             raise
         yield _read(bench, attended)
-        return
-    if found.sure:
-        yield from [*_counted(bench, found)] or _asked_for(bench, found)
-        yield from _unasked(bench, found)
-    lengths = found.lengths
-    for length in sorted({each for each in lengths if each < found.valid.shape[1]}):
-        row = lengths.index(length)
-        gap = moved_by_less(bench, found, row)
-        if gap and persists(gap, partial(moved_by_less, bench, found, row, double=True)):
-            yield _attended(bench, found, row, gap)
-            return
 
 
 def _found(bench: Bench) -> Padding:
@@ -104,6 +99,23 @@ def _found(bench: Bench) -> Padding:
     if found is None:
         raise Skip("the batch does not say what of it is padding, or nothing is")
     return found
+
+
+def _attended_to(bench: Bench, found: Padding) -> Iterator[Finding]:
+    lengths = found.lengths
+    for length in sorted({each for each in lengths if each < found.valid.shape[1]}):
+        row = lengths.index(length)
+        gap = _moved(bench, found, row) and _moved(bench, found, row, alone=True)
+        if gap:
+            yield _attended(bench, found, row, gap)
+            return
+
+
+def _moved(bench: Bench, found: Padding, row: int, *, alone: bool = False) -> float:
+    """Return how far a row's prediction moves with less padding; 0.0 if by rounding at most."""
+    gap = moved_by_less(bench, found, row, alone=alone)
+    again = partial(moved_by_less, bench, found, row, alone=alone, double=True)
+    return gap if gap and persists(gap, again) else 0.0
 
 
 def _attended(bench: Bench, found: Padding, row: int, gap: float) -> Finding:

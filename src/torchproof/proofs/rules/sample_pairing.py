@@ -10,6 +10,7 @@ from torchproof.proofs.labels.displaced import displaced
 from torchproof.proofs.labels.mixtures import unfair_mixture
 from torchproof.proofs.labels.self_compared import self_compared
 from torchproof.proofs.labels.transcripts import mixed_sequence
+from torchproof.proofs.labels.wrapped import wrapped
 from torchproof.proofs.prediction.pairing import labels_act
 from torchproof.proofs.rule import rule
 from torchproof.proofs.step.losses_seen import loss_line
@@ -51,14 +52,17 @@ def sample_pairing(bench: Bench) -> Iterator[Finding]:
     pixel has a label and the output the size of its image, one pixel of the first row and its label
     are overwritten, under four seeds at most: it is an error if the pixel reaches the model two or
     more lines or columns away from where its label meets the output, as it does if an image is
-    flipped, turned or cropped otherwise than its mask. Where no label acts, whole numbers of the
-    batch that the step asks to equal the very same numbers (``y == y`` for pairs of rows) are one.
+    flipped, turned or cropped otherwise than its mask. Where each position of a sequence has a
+    label, it is an error if the first and the last one meet the output as if the labels went round
+    the end of the sequence (``y.roll(1, 1)``), and the inputs do not. Where no label acts, whole
+    numbers of the batch that the step asks to equal the very same numbers (``y == y`` for pairs of
+    rows) are one.
 
     Assumes that inputs and labels have the samples in the same order along their first dimension.
     Skipped without labels, if all are alike, if the rows cannot be told apart in the outputs, or if
     the step is not reproducible or does not run on a batch with other values.
     """
-    for judge in (_crossed, _displaced, _mixed_unfairly, _self_compared):
+    for judge in (_crossed, _displaced, _wrapped, _mixed_unfairly, _self_compared):
         finding = judge(bench)
         if finding is not None:
             yield finding
@@ -100,6 +104,21 @@ def _displaced(bench: Bench) -> Optional[Finding]:
         evidence={"pixel": found.pixel, "in the image": found.image, "of the label": found.label},
         location=loss_line(bench),
         remedy="x, y = x.flip(-1), y.flip(-1)  # the same flip, rotation or crop for both",
+    )
+
+
+def _wrapped(bench: Bench) -> Optional[Finding]:
+    found = wrapped(bench)
+    if found is None:
+        return None
+    return Finding(
+        ID,
+        "error",
+        f"The labels are shifted around the end of their sequence: those of position "
+        f"{found.position} are compared with the output at position {found.place}.",
+        evidence={"position of the labels": found.position, "of the output": found.place},
+        location=loss_line(bench),
+        remedy="y  # or y[:, 1:] beside output[:, :-1], where the next one is asked for",
     )
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 from torchproof.proofs.finding import Finding
 from torchproof.proofs.parameters.advantages import gains, pushes
+from torchproof.proofs.prediction.loss_weights import not_weighed, weighed_alike
 from torchproof.proofs.process.randomness import DROPOUT
 from torchproof.proofs.rule import Skip, rule
 from torchproof.proofs.step.ways import UP, first_way, way
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
     from torchproof.proofs.step.events import Event
@@ -57,10 +58,13 @@ def uphill_update(bench: Bench) -> Iterator[Finding]:
     at the results of torch's loss functions and at squares, absolute values and norms of
     differences from the batch; turned around, at log-probabilities of the batch (those of torch's
     distributions, of a log-softmax at class ids, a logsigmoid), at probabilities or their
-    logarithms times the labels and at cosines of angles to the batch. An error if each of their
-    elements makes the update raise the loss and at least one loss weighs all its elements alike.
-    Which way the update goes is known of torch's optimizers; of others, and of updates written by
-    hand, if every element of the first one goes the same way along the gradient.
+    logarithms times the labels, at ``x - logcumsumexp(x)`` (a partial likelihood), at ``x -
+    logsumexp(x)`` where the batch says what of it counts, by zeros and ones, or the diagonal of a
+    matrix does, and at cosines of angles to the batch. An error if each of their elements makes the
+    update raise the loss and at least one loss weighs all its elements alike, or is a difference or
+    an overlap that nothing in the batch can weigh. Which way the update goes is known of torch's
+    optimizers; of others, and of updates written by hand, if every element of the first one goes
+    the same way along the gradient.
 
     Assumes that losses are there to become small where no other one becomes small beside them
     (adversaries, contrasts), and that actions of a larger advantage are to become likelier.
@@ -158,7 +162,8 @@ def _raised(bench: Bench, seen: Observation) -> Iterator[Finding]:
     noisy = any(each.name not in DROPOUT for each in seen.draws)
     heard = [each for each in seen.signs if not (each.fixed and noisy)]
     signs = {_sign(each) for each in heard}
-    judged = _weighed_alike(each for each in heard if not (each.of_classes and gains(bench)))
+    sure = [each for each in heard if not (each.of_classes and gains(bench))]
+    judged = weighed_alike(sure) or not_weighed(bench, sure)
     if len(signs) != 1 or not judged:
         return
     taken, (sign,) = way(bench, seen), signs
@@ -184,21 +189,6 @@ def _raised(bench: Bench, seen: Observation) -> Iterator[Finding]:
 def _sign(loss: LossSign) -> int:
     """Return the sign of all elements that are not 0; 0 if they have both."""
     return int(loss.least > 0) - int(loss.most < 0)
-
-
-def _weighed_alike(losses: Iterable[LossSign]) -> list[LossSign]:
-    """Return those losses of which no element, in one call, weighs more than another.
-
-    The sign of others may be that of a weight in the data: of a reward, of a cost.
-    """
-    together: dict[Any, list[LossSign]] = {}
-    for each in losses:
-        together.setdefault((each.call, each.name, each.location), []).append(each)
-    return [
-        group[0]
-        for group in together.values()
-        if len({weight for each in group for weight in (each.least, each.most)}) == 1
-    ]
 
 
 def _decays(update: Update) -> bool:

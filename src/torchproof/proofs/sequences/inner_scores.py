@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from torchproof.proofs.batches import parted, plain_tensors
-from torchproof.proofs.prediction.probe import Call, undisturbed
+from torchproof.proofs.prediction.inside import parts_called
+from torchproof.proofs.prediction.probe import undisturbed
 from torchproof.proofs.sequences.sequences import sequences_in
-from torchproof.proofs.step.inference import Arguments
 from torchproof.proofs.tensors.bits import same
-from torchproof.proofs.tensors.trees import clone, main_output
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import torch
-
     from torchproof.proofs.bench import Bench
+    from torchproof.proofs.prediction.probe import Call
     from torchproof.proofs.sequences.sequences import Sequence
 
 _DIMS = len(("rows", "positions", "classes"))
@@ -45,45 +40,6 @@ def _is_one(seen: Sequence, labels: Any) -> bool:
 
 
 def _inner_calls(bench: Bench) -> list[Call]:
-    with bench.trial() as trial, _watched(trial.trainee.models.values()) as found:
+    with bench.trial() as trial, parts_called(trial.trainee) as found:
         trial.step()
-    return [call for call in found if call.gradient is not None]
-
-
-@contextmanager
-def _watched(models: Any) -> Iterator[list[Call]]:
-    """List the calls inside of models' calls in the block, with the arguments of the latter."""
-    found: list[Call] = []
-    with ExitStack() as stack:
-        for model in models:
-            listener = _Listener(found)
-            handles = [model.register_forward_pre_hook(listener.enter, with_kwargs=True)]
-            parts = [each for each in model.modules() if each is not model]
-            handles += [each.register_forward_hook(listener.leave) for each in parts]
-            for handle in handles:
-                stack.callback(handle.remove)
-        yield found
-
-
-class _Listener:
-    """Writes the outputs of a model's parts down, and the gradients that reach them."""
-
-    def __init__(self, found: list[Call]) -> None:
-        self.found = found
-        self._given: Optional[Arguments] = None
-
-    def enter(self, _: torch.nn.Module, args: Any, kwargs: Any) -> None:
-        self._given = clone(Arguments(args, kwargs))
-
-    def leave(self, _: torch.nn.Module, __: Any, output: Any) -> None:
-        main = main_output(output)
-        if self._given is None or main is None or main.dim() != _DIMS or not main.requires_grad:
-            return
-        call = Call("", self._given, main.detach().clone())
-
-        def feed(gradient: torch.Tensor) -> None:
-            call.gradient = gradient.detach().clone()
-
-        untyped: Any = main
-        untyped.register_hook(feed)
-        self.found.append(call)
+    return [call for call in found if call.output is not None and call.output.dim() == _DIMS]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from torchproof.proofs.batches import plain_tensors
 from torchproof.proofs.prediction.replacement import in_float64, persists, restored, widen
-from torchproof.proofs.sequences.sequences import by_position, outputs, with_values
+from torchproof.proofs.sequences.leaks import outputs, with_values
+from torchproof.proofs.sequences.sequences import by_position
 from torchproof.proofs.tensors.bits import distance, same
 
 

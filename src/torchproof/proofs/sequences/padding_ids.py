@@ -11,9 +11,10 @@ from torchproof.proofs.prediction.probe import module_at, undisturbed
 from torchproof.proofs.prediction.replacement import restored
 from torchproof.proofs.rule import Skip
 from torchproof.proofs.sequences.sequences import sequence
+from torchproof.proofs.step.inference import call_in_eval
 from torchproof.proofs.tensors.bits import distance, distinct
 from torchproof.proofs.tensors.spread import spread
-from torchproof.proofs.tensors.trees import clone, main_output, map_tensors
+from torchproof.proofs.tensors.trees import main_output, map_tensors
 
 
 if TYPE_CHECKING:
@@ -104,10 +105,9 @@ def _moved(model: torch.nn.Module, call: Call, padded: torch.Tensor) -> Optional
 
 def _answer(model: torch.nn.Module, given: Arguments) -> Optional[torch.Tensor]:
     """Call a model in eval mode, with the graph of what it gives; None if that fails."""
-    args, kwargs = clone(given)
     try:
-        return main_output(model.eval()(*args, **kwargs))
-    except Exception:  # noqa: BLE001 - the user's code need not work in eval mode
+        return main_output(call_in_eval(model, given, graph=True))
+    except Skip:
         return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
 
-from torchproof.proofs.batches import parted
+from torchproof.proofs.batches import every_row_from, parted
 from torchproof.proofs.prediction.probe import module_at, undisturbed
 from torchproof.proofs.prediction.replacement import about, in_float64, restored, widen
 from torchproof.proofs.process.seeds import fix_seed
@@ -12,7 +12,7 @@ from torchproof.proofs.rule import Skip
 from torchproof.proofs.sequences.paddings import trimmed
 from torchproof.proofs.step.inference import call_in_eval
 from torchproof.proofs.tensors.bits import distance, same
-from torchproof.proofs.tensors.trees import named_tensors
+from torchproof.proofs.tensors.trees import map_tensors, named_tensors
 
 
 if TYPE_CHECKING:
@@ -23,12 +23,26 @@ if TYPE_CHECKING:
     from torchproof.proofs.step.trial import Trial
 
 
-def moved_by_less(bench: Bench, found: Padding, row: int, *, double: bool = False) -> float:
-    """Return how far a row's prediction moves when its padding is cut off; 0.0: not a bit."""
+def moved_by_less(
+    bench: Bench, found: Padding, row: int, *, alone: bool = False, double: bool = False
+) -> float:
+    """Return how far a row's prediction moves when its padding is cut off; 0.0: not a bit.
+
+    Args:
+        bench: Where the trainee comes from.
+        found: The padding of the batch.
+        row: Which is predicted; longer rows lose content.
+        alone: Put the row in every place, so that none loses content: a prediction may be about
+            pairs of rows.
+        double: In float64.
+    """
     length = found.lengths[row]
     with restored(bench) as trial:
         given, path = _given(bench, found)
         shorter = trimmed(given, found, length)
+        if alone:
+            change = every_row_from(row, len(found.valid))
+            given, shorter = map_tensors(given, change), map_tensors(shorter, change)
         if double:
             given, shorter = widen(trial, given), in_float64(shorter)
         first = _prediction(bench, trial, given, path)[row]

@@ -17,7 +17,7 @@ from torchproof.proofs.prediction.replacement import (
     restored,
     widen,
 )
-from torchproof.proofs.sequences.sequences import outputs, overwritten
+from torchproof.proofs.sequences.leaks import outputs, overwritten
 from torchproof.proofs.tensors.bits import distance, same
 from torchproof.proofs.tensors.trees import map_tensors
 
