@@ -84,7 +84,8 @@ def transposed(scores):
 @pytest.mark.parametrize("model", [Speech, Normalised])
 def test_places_and_rows_that_are_viewed_as_one_another(caught, model):
     finding, _ = caught(RULE, speech(viewed, model=model))
-    assert "The label of row 0 is compared with the prediction for another row" in finding.message
+    assert "CTC aligns the label of row 0 with a sequence that row 1 has made" in finding.message
+    assert "transpose(0, 1)" in finding.remedy
 
 
 @pytest.mark.parametrize("lengths", [(10, 10, 10, 10), (10, 7, 9, 6)])

@@ -67,7 +67,7 @@ def test_a_softmax_over_the_rows_or_the_heads(caught, axis, written):
 
 def test_a_softmax_over_the_queries(caught):
     finding, _ = caught(RULE, built(partial(Attention, -2)))
-    assert "does not run over the keys" in finding.message
+    assert "do not add up to 1 over the axis that is summed up here" in finding.message
 
 
 class Pooled(nn.Module):

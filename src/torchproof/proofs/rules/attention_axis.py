@@ -42,15 +42,14 @@ def attention_axis(bench: Bench) -> Iterator[Finding]:
     found = next(iter(bench.observation.misweighed), None)
     if found is None:
         return
-    over = "the axis that is summed up here"
     yield Finding(
         ID,
         "error",
         "The softmax runs over an axis with one element, so that each weight is 1 whatever the "
-        f"scores are, and not over {over}."
+        "scores are, and another axis is summed up here."
         if found.size == 1
-        else f"The weights of attention add up to 1 over another axis than {over}: "
-        "their softmax does not run over the keys.",
+        else "The weights of attention do not add up to 1 over the axis that is summed up here, "
+        "that of the keys: their softmax runs over another one.",
         evidence={"weights that add up to 1": found.size},
         location=found.location,
         remedy="weights = scores.softmax(-1)  # the axis of the keys, which is summed up",

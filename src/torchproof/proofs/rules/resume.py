@@ -101,7 +101,7 @@ def _not_restored(left: list[Left]) -> Finding:
         ID,
         "error",
         f"Training goes on from a checkpoint without the state of {names}: the model is loaded, "
-        f"{left[0].saved} is not.",
+        f"but not {left[0].saved}.",
         evidence={f"{left[0].name} had": left[0].saved, "it has now": left[0].found},
         location=left[0].location,
         remedy="optimizer.load_state_dict(checkpoint['optimizer'])  # and the scheduler's",

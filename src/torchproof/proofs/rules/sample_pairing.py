@@ -62,7 +62,7 @@ def sample_pairing(bench: Bench) -> Iterator[Finding]:
     Skipped without labels, if all are alike, if the rows cannot be told apart in the outputs, or if
     the step is not reproducible or does not run on a batch with other values.
     """
-    for judge in (_crossed, _displaced, _wrapped, _mixed_unfairly, _self_compared):
+    for judge in (_crossed, _transcribed, _displaced, _wrapped, _mixed_unfairly, _self_compared):
         finding = judge(bench)
         if finding is not None:
             yield finding
@@ -70,7 +70,7 @@ def sample_pairing(bench: Bench) -> Iterator[Finding]:
 
 
 def _crossed(bench: Bench) -> Optional[Finding]:
-    found = crossing(bench) or mixed_sequence(bench)
+    found = crossing(bench)
     if found is None:
         return None
     made = listed([str(each) for each in found.inputs])
@@ -89,6 +89,25 @@ def _crossed(bench: Bench) -> Optional[Finding]:
         },
         location=loss_line(bench),
         remedy="x, y = x[order], y[order]  # the same order, shift and shape for both",
+    )
+
+
+def _transcribed(bench: Bench) -> Optional[Finding]:
+    found = mixed_sequence(bench)
+    if found is None:
+        return None
+    return Finding(
+        ID,
+        "error",
+        f"CTC aligns the label of row {found.label} with a sequence that row {found.inputs[0]} "
+        f"has made a part of, in place {found.place} of the output.",
+        evidence={
+            "row of the label": found.label,
+            "row of the inputs": found.inputs[0],
+            "place in the output": found.place,
+        },
+        location=loss_line(bench),
+        remedy="scores.transpose(0, 1)  # rows and places change places; view and reshape mix them",
     )
 
 
