@@ -94,7 +94,7 @@ def _line(found: Outcome) -> str:
         return f"{found.task:9} {found.model:45} not run: {found.not_run}"
     numbers = f"{len(found.errors):3} {len(found.warnings):3} {found.seconds:6.1f} s"
     said = [f"    {each}" for each in found.errors]
-    said += [f"    waived {each}: the architecture is built so" for each in found.waived]
+    said += [f"    waived {each}" for each in found.waived]
     return "\n".join([f"{found.task:9} {found.model:45} {numbers}", *said])
 
 

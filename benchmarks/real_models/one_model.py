@@ -45,7 +45,7 @@ def outcome(task: str, kind: Any) -> Outcome:
         kind.__name__,
         errors=_said(proof, "error"),
         warnings=_said(proof, "warning"),
-        waived=[each.rule for each in proof.findings if each.waived],
+        waived=[f"{each.rule}: {each.waived}" for each in proof.findings if each.waived],
         skipped=proof.skipped,
         seconds=proof.cost.seconds,
     )
