@@ -20,9 +20,14 @@ def picture(config: Any, model: Any) -> dict[str, torch.Tensor]:
     part = getattr(config, "vision_config", config)
     if "spatial_shapes" in arguments:
         return _patches(part)
-    size = getattr(part, "image_size", 32)
-    height, width = size if isinstance(size, (list, tuple)) else (size, size)
-    return {"pixel_values": torch.randn(ROWS, getattr(part, "num_channels", 3), height, width)}
+    return {"pixel_values": pixels(part)}
+
+
+def pixels(config: Any, *before: int, size: int = 32) -> torch.Tensor:
+    """Return images, (rows, *before, channels, height, width), of this size if none is known."""
+    known = getattr(config, "image_size", size)
+    height, width = known if isinstance(known, (list, tuple)) else (known, known)
+    return torch.randn(ROWS, *before, getattr(config, "num_channels", 3), height, width)
 
 
 def _patches(config: Any) -> dict[str, torch.Tensor]:

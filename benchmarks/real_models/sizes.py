@@ -87,9 +87,6 @@ SIZES: dict[str, dict[str, Any]] = {
         "vision_config": {"width_coefficient": 0.1, "depth_coefficient": 0.1},
         "projection_dim": 32,
     },
-    "LiltForQuestionAnswering": {"hidden_size": 48},
-    "LayoutLMv3ForQuestionAnswering": {"coordinate_size": 4, "shape_size": 8},
-    "ReformerForQuestionAnswering": {"axial_pos_embds_dim": [16, 16], "axial_pos_shape": [4, 3]},
     **{
         f"{name}ForXVector": _SPEAKERS
         for name in (

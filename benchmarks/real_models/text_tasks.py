@@ -16,14 +16,7 @@ _MASK = 5  # the id of a hidden word
 _SHORTEST = 7
 
 
-def _boxes(_: Any) -> torch.Tensor:
-    """Return the places of words on a page, (rows, positions, 4): left, top, right, bottom."""
-    corners = torch.randint(1, 400, (ROWS, LENGTH, 2))
-    return torch.cat([corners, corners + torch.randint(1, 100, (ROWS, LENGTH, 2))], dim=-1)
-
-
 _BESIDE = {
-    "bbox": _boxes,
     "visual_feats": lambda config: torch.randn(ROWS, _REGIONS, config.visual_feat_dim),
     "visual_pos": lambda _: torch.rand(ROWS, _REGIONS, 4),
     "visual_embeds": lambda config: torch.randn(ROWS, _REGIONS, config.visual_embedding_dim),

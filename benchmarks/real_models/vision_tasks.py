@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 import torch
+from benchmarks.real_models.inputs import pixels
 from benchmarks.real_models.task import ROWS, Task
 
 
@@ -13,9 +14,7 @@ _SIZE, _OBJECTS, _CLASSES = 64, (1, 3, 2, 2), 2
 
 
 def _pixels(config: Any, *before: int) -> torch.Tensor:
-    size = getattr(config, "image_size", _SIZE)
-    height, width = size if isinstance(size, (list, tuple)) else (size, size)
-    return torch.randn(ROWS, *before, getattr(config, "num_channels", 3), height, width)
+    return pixels(config, *before, size=_SIZE)
 
 
 def _corners() -> list[torch.Tensor]:
@@ -25,44 +24,44 @@ def _corners() -> list[torch.Tensor]:
 
 def _objects(config: Any, model: Any) -> dict[str, Any]:
     """Return images, and where on each which objects are."""
-    pixels = _pixels(config)
+    shown = _pixels(config)
     labels = [
         {"class_labels": torch.randint(_CLASSES, (len(each),)), "boxes": each}
         for each in _corners()
     ]
     if "Segmentation" in type(model).__name__:
         for each in labels:
-            size = (len(each["boxes"]), *pixels.shape[-2:])
+            size = (len(each["boxes"]), *shown.shape[-2:])
             each["masks"] = torch.randint(2, size).float()
-    return {"pixel_values": pixels, "labels": labels}
+    return {"pixel_values": shown, "labels": labels}
 
 
 def _masks(config: Any, _: Any) -> dict[str, Any]:
     """Return images, and the places and kinds of the objects on each."""
-    pixels = _pixels(config)
-    places = [torch.randint(2, (count, *pixels.shape[-2:])).float() for count in _OBJECTS]
+    shown = _pixels(config)
+    places = [torch.randint(2, (count, *shown.shape[-2:])).float() for count in _OBJECTS]
     kinds = [torch.randint(_CLASSES, (count,)) for count in _OBJECTS]
-    return {"pixel_values": pixels, "labels": {"mask_labels": places, "class_labels": kinds}}
+    return {"pixel_values": shown, "labels": {"mask_labels": places, "class_labels": kinds}}
 
 
 def _surfaces(config: Any, _: Any) -> dict[str, torch.Tensor]:
-    pixels = _pixels(config)
-    labels = torch.randint(config.num_labels, (ROWS, *pixels.shape[-2:]))
-    return {"pixel_values": pixels, "labels": labels}
+    shown = _pixels(config)
+    labels = torch.randint(config.num_labels, (ROWS, *shown.shape[-2:]))
+    return {"pixel_values": shown, "labels": labels}
 
 
 def _depths(config: Any, _: Any) -> dict[str, torch.Tensor]:
-    pixels = _pixels(config)
-    return {"pixel_values": pixels, "labels": torch.rand(ROWS, *pixels.shape[-2:]) + 0.1}
+    shown = _pixels(config)
+    return {"pixel_values": shown, "labels": torch.rand(ROWS, *shown.shape[-2:]) + 0.1}
 
 
 def _hidden(config: Any, model: Any) -> dict[str, torch.Tensor]:
     """Return images, and which of their patches are hidden if it is not the model that draws it."""
-    pixels = _pixels(config)
+    shown = _pixels(config)
     if "bool_masked_pos" not in inspect.signature(model.forward).parameters:
-        return {"pixel_values": pixels}
-    across = pixels.shape[-1] // config.patch_size
-    return {"pixel_values": pixels, "bool_masked_pos": torch.randint(2, (ROWS, across**2)).bool()}
+        return {"pixel_values": shown}
+    across = shown.shape[-1] // config.patch_size
+    return {"pixel_values": shown, "bool_masked_pos": torch.randint(2, (ROWS, across**2)).bool()}
 
 
 def _videos(config: Any, model: Any) -> dict[str, torch.Tensor]:
@@ -73,9 +72,9 @@ def _videos(config: Any, model: Any) -> dict[str, torch.Tensor]:
 
 
 def _larger(config: Any, _: Any) -> dict[str, torch.Tensor]:
-    pixels = _pixels(config)
-    labels = pixels.repeat_interleave(config.upscale, -1).repeat_interleave(config.upscale, -2)
-    return {"pixel_values": pixels, "labels": labels}
+    shown = _pixels(config)
+    labels = shown.repeat_interleave(config.upscale, -1).repeat_interleave(config.upscale, -2)
+    return {"pixel_values": shown, "labels": labels}
 
 
 TASKS = {
