@@ -11,7 +11,7 @@ from torchproof.proofs.prediction.promoted import SHRINKS
 from torchproof.proofs.prediction.replacement import all_rows, predicted
 from torchproof.proofs.rule import Skip
 from torchproof.proofs.tensors.attributes import plain_attributes
-from torchproof.proofs.tensors.bits import distance, elements_that_differ, same
+from torchproof.proofs.tensors.bits import HALF_THE_DIGITS, distance, elements_that_differ, same
 from torchproof.proofs.tensors.trees import map_tensors, named_tensors
 
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from torchproof.proofs.trainee import Trainee
 
 _DEPTH = 3
-# Half of the digits of float64: what rounding leaves is smaller, what differs is larger.
-_ROUNDING = 2.0**-26
 _ENDS = len(("from", "to"))
 
 
@@ -120,8 +118,8 @@ def _in_proportion(first: torch.Tensor, second: torch.Tensor, row: int, axis: in
     (kept, moved), (still, after) = (
         (each[rest][:, rest], each[rest][:, [row]]) for each in (first, second)
     )
-    own = _apart(moved, after, 0) > _ROUNDING
-    return own and _apart(kept, still, axis) <= _ROUNDING
+    own = _apart(moved, after, 0) > HALF_THE_DIGITS
+    return own and _apart(kept, still, axis) <= HALF_THE_DIGITS
 
 
 def _apart(first: torch.Tensor, second: torch.Tensor, axis: int) -> float:

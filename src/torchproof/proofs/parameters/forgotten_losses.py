@@ -13,6 +13,7 @@ from torchproof.proofs.step.events import held_by
 from torchproof.proofs.step.optimizers import optimizer_hooks
 from torchproof.proofs.step.trial import parameters
 from torchproof.proofs.tensors.graph import roots
+from torchproof.proofs.tensors.spread import nodes_behind
 
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class _Numbers(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         for root in roots(func, args, kwargs):
-            self._walked |= _behind(root)
+            self._walked |= nodes_behind(root)
         result = func(*args, **kwargs)
         if isinstance(result, torch.Tensor) and result.numel() == 1 and result.grad_fn is not None:
             self._found.append((user_line(), result))
@@ -116,18 +117,7 @@ class _Numbers(TorchFunctionMode):
         """Return the lines of those that no backward pass met, with the leaves behind them."""
         alone = [(line, each) for line, each in self._found if each.grad_fn not in self._walked]
         leaves = [
-            (line, {node for node in _behind(each) if hasattr(node, "variable")})
+            (line, {node for node in nodes_behind(each) if hasattr(node, "variable")})
             for line, each in alone
         ]
         return [(line, nodes) for line, nodes in leaves if nodes]
-
-
-def _behind(root: torch.Tensor) -> set[Any]:
-    """Return the nodes of the graph behind a tensor."""
-    waiting, found = [root.grad_fn], set()
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in found:
-            found.add(node)
-            waiting += [parent for parent, _ in node.next_functions]
-    return found

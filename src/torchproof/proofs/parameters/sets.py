@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Optional
 
+from torchproof.proofs.step.events import held_by
 from torchproof.proofs.step.trial import parameters
 
 
@@ -35,12 +36,7 @@ def used(seen: Observation) -> list[str]:
 
 def held_ids(seen: Observation) -> set[int]:
     """Return the ids of the parameters that the known optimizers hold."""
-    return {id(each) for optimizer in seen.optimizers for each in of_optimizer(optimizer)}
-
-
-def of_optimizer(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
-    """Return the parameters that an optimizer holds."""
-    return [each for group in optimizer.param_groups for each in group["params"]]
+    return {id(each) for each in held_by(seen.optimizers)}
 
 
 def first_use(seen: Observation, tensors: Sequence[torch.Tensor]) -> Optional[str]:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from torchproof.proofs.prediction.replacement import Unrounded, disturb, widen
+from torchproof.proofs.step.events import held_by
 from torchproof.proofs.step.optimizers import optimizer_hooks
 from torchproof.proofs.step.trial import parameters
+from torchproof.proofs.tensors.bits import HALF_THE_DIGITS
 
 
 if TYPE_CHECKING:
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     Axes = dict[str, int]
 
 _FEWEST_DIMS = 2
-# Half of the digits of float64: what rounding leaves is smaller, what differs is larger.
-_ROUNDING = 2.0**-26
 
 
 def symmetric_units(bench: Bench, seen: Observation, axes: dict[str, list[int]]) -> Axes:
@@ -85,7 +85,7 @@ def _equal_gradients(
 
         def look(optimizer: torch.optim.Optimizer) -> None:
             for name, gradient in _gradients(trial, optimizer, axes).items():
-                limit = _ROUNDING * float(gradient.abs().max())
+                limit = HALF_THE_DIGITS * float(gradient.abs().max())
                 equal[name].append(_spread(gradient, axes[name]) <= limit)
 
         with Unrounded(), optimizer_hooks(before=look):
@@ -96,7 +96,7 @@ def _equal_gradients(
 
 def _gradients(trial: Trial, optimizer: Any, names: Any) -> dict[str, torch.Tensor]:
     """Return the gradients that an optimizer finds at the parameters of these names."""
-    held = {id(each) for group in optimizer.param_groups for each in group["params"]}
+    held = {id(each) for each in held_by([optimizer])}
     named = parameters(trial.trainee)
     given = {name: named[name].grad for name in names if id(named[name]) in held}
     return {name: each.detach().to_dense() for name, each in given.items() if each is not None}

@@ -8,8 +8,9 @@ from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.parameters.dropped import results_dropped
 from torchproof.proofs.parameters.forgotten_losses import forgotten
 from torchproof.proofs.parameters.lost_terms import lost_terms
-from torchproof.proofs.parameters.sets import ID, first_use, held_ids, of_optimizer, trainable, used
+from torchproof.proofs.parameters.sets import ID, first_use, held_ids, trainable, used
 from torchproof.proofs.parameters.unreached import by_chance, told_apart
+from torchproof.proofs.step.events import held_by
 
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def flattened(seen: Observation) -> Iterator[Finding]:
 
 def not_reached(bench: Bench, seen: Observation) -> Iterator[Finding]:
     """Find parameters that an optimizer holds and no gradient reaches."""
-    stepped = {id(each) for step in seen.steps for each in of_optimizer(step.optimizer)}
+    stepped = {id(each) for each in held_by(step.optimizer for step in seen.steps)}
     silent = {
         name: each
         for name, each in trainable(seen).items()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 import torch
 from torch.nn.modules.module import register_module_forward_hook
 
+from torchproof.proofs.prediction.promoted import SHRINKS
 from torchproof.proofs.process.drawings import Drawing
 from torchproof.proofs.process.isolation import untouched
 from torchproof.proofs.process.seeds import fix_seed
@@ -40,12 +41,20 @@ _DROPPING = {
 
 
 class Parted(NamedTuple):
-    """A model, and how far a scripted module of its weights is from it for what both are given."""
+    """Code, and how far what stands for it when it runs is from it: scripted or compiled.
 
-    model: torch.nn.Module
+    ``size`` is that of the largest number that the code returns, ``eps`` its relative rounding.
+    """
+
+    code: Any
     gap: float
     size: float
     eps: float
+
+    @property
+    def is_beyond_rounding(self) -> bool:
+        """Tell whether 2**14 roundings of the largest number would not lead so far."""
+        return self.gap * SHRINKS > self.eps * self.size
 
 
 def parted_from_its_code(bench: Bench) -> list[Parted]:

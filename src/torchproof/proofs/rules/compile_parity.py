@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, Optional
 
 import torch
 
 from torchproof.proofs.finding import Finding
 from torchproof.proofs.prediction.promoted import SHRINKS
 from torchproof.proofs.prediction.replacement import Unrounded, predict_inputs, predicted, widen
-from torchproof.proofs.prediction.scripted import parted_from_its_code
+from torchproof.proofs.prediction.scripted import Parted, parted_from_its_code
 from torchproof.proofs.process.compiled import compiled_part
 from torchproof.proofs.process.drawings import drawings
 from torchproof.proofs.process.places import defined_at
@@ -22,18 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torchproof.proofs.bench import Bench
-    from torchproof.proofs.prediction.scripted import Parted
     from torchproof.proofs.process.compiled import Compiled
 
 ID = "compile-parity"
-
-
-class _Gone(NamedTuple):
-    """How far a prediction has gone from the true one, its size and its relative rounding."""
-
-    gap: float
-    size: float
-    eps: float
+_REMEDY_COMPILED = (
+    "torch.compile(model, fullgraph=True)  # shows what is not compiled as it is; "
+    "TORCH_LOGS=recompiles"
+)
+_REMEDY_SCRIPTED = (
+    "torch.jit.script(model), or torch.where in place of if: a trace keeps one branch"
+)
 
 
 @rule(
@@ -63,9 +61,9 @@ def compile_parity(bench: Bench) -> Iterator[Finding]:
     code draws otherwise, if it cannot be run in float64, or if the step is not reproducible.
     """
     scripted = parted_from_its_code(bench) if bench.trainee.predict is not None else []
-    apart = next((one for one in scripted if one.gap * SHRINKS > one.eps * one.size), None)
+    apart = next((one for one in scripted if one.is_beyond_rounding), None)
     if apart is not None:
-        yield _fixed(bench, apart)
+        yield _predicts_otherwise(bench, apart, "Scripted", _REMEDY_SCRIPTED)
     if scripted:
         return
     compiled = compiled_part(bench.trainee)
@@ -83,42 +81,32 @@ def compile_parity(bench: Bench) -> Iterator[Finding]:
                 f"Compiled, {_name(compiled)} has another loss: {given:.6g} in place of "
                 f"{plain:.6g} in call {call + 1} of the step.",
                 evidence={"compiled": given, "eager": plain, "eager in float64": exact},
-                location=defined_at(getattr(type(compiled), "forward", compiled)),
-                remedy="torch.compile(model, fullgraph=True)  # shows what is not compiled as it "
-                "is; TORCH_LOGS=recompiles",
+                location=_written_at(compiled),
+                remedy=_REMEDY_COMPILED,
             )
             return
-    gone = _predictions(bench) if bench.trainee.predict is not None else None
-    if gone is not None and gone.gap * SHRINKS > gone.eps * gone.size:
-        yield _predicts_otherwise(gone, compiled)
+    apart = _predictions(bench, compiled) if bench.trainee.predict is not None else None
+    if apart is not None and apart.is_beyond_rounding:
+        yield _predicts_otherwise(bench, apart, "Compiled", _REMEDY_COMPILED)
 
 
-def _fixed(bench: Bench, apart: Parted) -> Finding:
-    name = type(apart.model).__name__
+def _predicts_otherwise(bench: Bench, apart: Parted, how: str, remedy: str) -> Finding:
     return Finding(
         ID,
         "error",
-        f"Scripted, {name} predicts something else than its code: its output changed by "
+        f"{how}, {_name(apart.code)} predicts something else than its code: its output changed by "
         f"{apart.gap:.3g}.",
         evidence={"largest change": apart.gap, "largest output": apart.size},
-        location=defined_at(type(apart.model).forward) or defined_at(bench.trainee.predict),
-        remedy="torch.jit.script(model), or torch.where in place of if: a trace keeps one branch",
+        location=_written_at(apart.code) or defined_at(bench.trainee.predict),
+        remedy=remedy,
     )
 
 
-def _predicts_otherwise(gone: _Gone, compiled: Compiled) -> Finding:
-    return Finding(
-        ID,
-        "error",
-        f"Compiled, {_name(compiled)} predicts something else than its code: the prediction "
-        f"changed by {gone.gap:.3g}.",
-        evidence={"largest change": gone.gap, "largest prediction": gone.size},
-        location=defined_at(getattr(type(compiled), "forward", compiled)),
-        remedy="torch.compile(model, fullgraph=True)  # shows what is not compiled as it is",
-    )
+def _written_at(code: Compiled) -> Optional[str]:
+    return defined_at(getattr(type(code), "forward", code))
 
 
-def _predictions(bench: Bench) -> Optional[_Gone]:
+def _predictions(bench: Bench, compiled: Compiled) -> Optional[Parted]:
     """Predict with fresh weights, compiled, as written, and in float64; None for class ids."""
     with bench.trial(compiled=True) as trial:
         given = predicted(bench, trial)
@@ -133,7 +121,8 @@ def _predictions(bench: Bench) -> Optional[_Gone]:
     size = float(exact.abs().max())
     rounding = largest_eps(bench.trainee, default=torch.finfo(plain.dtype).eps)
     own = distance(plain.double(), exact.double()) / size if size else 0.0
-    return _Gone(distance(given.double(), exact.double()), size, max(rounding, own))
+    gap = distance(given.double(), exact.double())
+    return Parted(compiled, gap, size, max(rounding, own))
 
 
 def _name(compiled: Compiled) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from torchproof.proofs.finding import Finding, listed
 from torchproof.proofs.rule import Skip, rule
+from torchproof.proofs.step.events import held_by
 from torchproof.proofs.step.optimizers import optimizer_hooks
 from torchproof.proofs.step.trial import parameters
 from torchproof.proofs.tensors.bits import different, not_finite
@@ -111,8 +112,7 @@ def _kept(seen: Observation) -> bool:
 
 
 def _held(optimizer: Optimizer) -> list[Any]:
-    each = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    return [parameter for parameter in each if parameter.grad is not None]
+    return [each for each in held_by([optimizer]) if each.grad is not None]
 
 
 def _has_nan(parameter: Any) -> bool:

@@ -18,7 +18,7 @@ from torchproof.proofs.prediction.replacement import (
     widen,
 )
 from torchproof.proofs.sequences.leaks import outputs, overwritten
-from torchproof.proofs.tensors.bits import distance, same
+from torchproof.proofs.tensors.bits import HALF_THE_DIGITS, distance, same
 from torchproof.proofs.tensors.trees import map_tensors
 
 
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from torchproof.proofs.sequences.sequences import Sequence
     from torchproof.proofs.step.inference import Arguments
     from torchproof.proofs.step.trial import Trial
-
-# Half of the digits of float64: what rounding leaves is smaller, what a cache loses is larger.
-_ROUNDING = 2.0**-26
-
 
 # What is predicted of scores, where they are not returned themselves.
 _SHOWN: tuple[Any, ...] = (
@@ -96,7 +92,7 @@ def _parting(whole: torch.Tensor, steps: torch.Tensor) -> Optional[Parting]:
         return Parting(0, float("inf"))
     gaps = (whole - steps).abs().flatten(2).amax((0, 2))
     largest = float(gaps.max())
-    if largest <= _ROUNDING * float(whole.abs().max()):
+    if largest <= HALF_THE_DIGITS * float(whole.abs().max()):
         return None
     first = int((gaps > largest * SHRINKS).nonzero()[0])
     return Parting(first, largest)

@@ -7,19 +7,16 @@ it, such as dividing by a sum, as attention between slots and inputs does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 import torch
 
 from torchproof.proofs.process.places import user_line
 from torchproof.proofs.step.loss_calls import is_wrapped
 from torchproof.proofs.tensors.axes import Axes, axes_behind, signed
-from torchproof.proofs.tensors.graph import VIEWS, operation, parents
+from torchproof.proofs.tensors.graph import VIEWS, ends, operation, parents
 from torchproof.proofs.tensors.trees import tensors
 
-
-if TYPE_CHECKING:
-    from collections.abc import Container
 
 _LAYERS = ("linear", "conv1d", "conv2d", "conv3d")
 _MATRICES = ("matmul", "__matmul__", "bmm")
@@ -106,10 +103,9 @@ class Attention:
 
     def _sources(self, node: Any) -> set[int]:
         """Return the ids of the tensors that layers made of what a node holds."""
-        ends = _ends([node], _PROJECTED, stops=self._projected)
         return {
             id(self._projected[each]) if each in self._projected else _UNKNOWN
-            for each in ends
+            for each in ends([node], _PROJECTED, stops=self._projected)
             if not hasattr(each, "variable")
         }
 
@@ -149,23 +145,8 @@ class Attention:
 
 def _products(node: Any) -> list[Any]:
     """Return the products of matrices that the scores behind a softmax are made of."""
-    ends = _ends(parents(node), _SCORED)
-    return [each for each in ends if operation(each) in ("Bmm", "Mm")]
-
-
-def _ends(starts: list[Any], through: tuple[str, ...], stops: Container[Any] = ()) -> list[Any]:
-    """Return the nodes at which a walk backward ends that goes through some operations only."""
-    waiting, met, ends = list(starts), {None}, []
-    while waiting:
-        each = waiting.pop()
-        if each in met:
-            continue
-        met.add(each)
-        if each not in stops and operation(each) in through:
-            waiting += parents(each)
-        else:
-            ends.append(each)
-    return ends
+    made = ends(parents(node), _SCORED)
+    return [each for each in made if operation(each) in ("Bmm", "Mm")]
 
 
 def _summed(

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from torchproof.proofs.tensors.graph import LAYOUTS, VIEWS, makers, operation, parents
+from torchproof.proofs.tensors.graph import LAYOUTS, VIEWS, ends, makers, operation, parents
 
 
 # They choose and place values and make none but what stands for nothing.
@@ -41,8 +41,8 @@ def is_log_share(values: torch.Tensor, total: torch.Tensor, *, running: bool) ->
     terms = [each for node in nodes for each in parents(node)]
     if running and not nodes and total.is_floating_point():
         terms = _exponents(total)
-    ends = _ends(terms)
-    return bool(ends) and ends == _ends([values.grad_fn]) and _is_below(values, total)
+    own = set(ends(terms, _PLACED))
+    return bool(own) and own == {*ends([values.grad_fn], _PLACED)} and _is_below(values, total)
 
 
 def of_pairs(values: torch.Tensor) -> bool:
@@ -66,15 +66,3 @@ def _exponents(total: torch.Tensor) -> list[Any]:
         sums = [one for each in sums for one in parents(each) if one is not None]
     found = [each for node in sums if operation(node) == "Exp" for each in parents(node)]
     return found if runs else []
-
-
-def _ends(nodes: list[Any]) -> set[Any]:
-    """Return the nodes at which values are made that were only placed since."""
-    waiting, found = list(nodes), set()
-    while waiting:
-        node = waiting.pop()
-        if operation(node) in _PLACED:
-            waiting += [each for each in parents(node) if each is not None]
-        elif node is not None:
-            found.add(node)
-    return found

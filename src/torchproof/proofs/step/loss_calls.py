@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Optional
 
 import torch
 
+from torchproof.proofs.tensors.axes import signed
 from torchproof.proofs.tensors.graph import operation
 
 
@@ -209,9 +210,8 @@ def _with_axis(name: str, axis: int, tensor: Any) -> Maker:
     shape = getattr(tensor, "shape", None)
     if shape is None or not len(shape):
         return Maker(name, None, 0)
-    # A negative axis comes out of C++ as a large unsigned number.
-    signed = axis - 2**64 if axis >= 2**63 else axis
-    return Maker(name, signed % len(shape), shape[signed])
+    place = signed(axis) % len(shape)
+    return Maker(name, place, shape[place])
 
 
 def affine(made: Maker) -> bool:

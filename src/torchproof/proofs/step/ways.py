@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from torchproof.proofs.step.events import held_by
 from torchproof.proofs.step.trial import parameters
 
 
@@ -31,7 +32,7 @@ def way(bench: Bench, seen: Observation) -> int:
         return by_hand(bench)
     if len(used) > 1 and len(seen.backwards) > len(seen.trial.losses):
         return UNKNOWN
-    held = {id(each) for one in used for group in one.param_groups for each in group["params"]}
+    held = {id(each) for each in held_by(used)}
     models = seen.trial.trainee.models.values()
     if not all(any(id(each) in held for each in model.parameters()) for model in models):
         return UNKNOWN

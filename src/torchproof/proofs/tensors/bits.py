@@ -13,6 +13,9 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Half of the digits of float64: what rounding leaves is smaller, what differs is larger.
+HALF_THE_DIGITS = 2.0**-26
+
 
 def same(first: torch.Tensor, second: torch.Tensor) -> bool:
     """Tell whether two tensors hold the same values; NaN equals NaN here, and 0 equals -0."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import torch
 
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
 
 _BACKWARD = (torch.Tensor.backward, torch.autograd.backward)
 # They keep the order of the numbers in memory.
@@ -49,13 +52,26 @@ def flat_leaves(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 def makers(tensor: torch.Tensor, names: tuple[str, ...], through: tuple[str, ...]) -> list[Any]:
     """Return the nodes of these names that a tensor comes from, through nodes of other names."""
-    waiting, found = [tensor.grad_fn], []
+    return [each for each in ends([tensor.grad_fn], through) if operation(each) in names]
+
+
+def ends(starts: Iterable[Any], through: tuple[str, ...], stops: Container[Any] = ()) -> list[Any]:
+    """Return the nodes at which a walk backward ends that goes through some operations only.
+
+    Args:
+        starts: Nodes; None among them is passed over.
+        through: The operations that it goes through.
+        stops: Nodes that it does not go through, whatever their operation.
+    """
+    waiting, met, found = list(starts), {None}, []
     while waiting:
         node = waiting.pop()
-        name = operation(node)
-        if node is not None and name in through:
+        if node in met:
+            continue
+        met.add(node)
+        if node not in stops and operation(node) in through:
             waiting += parents(node)
-        elif name in names and node not in found:
+        else:
             found.append(node)
     return found
 

@@ -47,12 +47,16 @@ def spread(root: torch.Tensor) -> Spread:
     return Spread(frozenset(terms), frozenset(bent))
 
 
+def nodes_behind(tensor: torch.Tensor) -> frozenset[Any]:
+    """Return all nodes of the graph behind a tensor."""
+    return frozenset[Any]().union(*spread(tensor))
+
+
 def leaves_behind(tensor: torch.Tensor) -> list[torch.Tensor]:
     """Return the leaves with a gradient that a tensor is made of; itself, if it is one."""
     if tensor.grad_fn is None:
         return [tensor] if tensor.requires_grad else []
-    nodes = frozenset[Any]().union(*spread(tensor))
-    return [node.variable for node in nodes if hasattr(node, "variable")]
+    return [node.variable for node in nodes_behind(tensor) if hasattr(node, "variable")]
 
 
 def _sums(node: Any) -> bool:
